@@ -1,0 +1,60 @@
+//! Every bound of the core, in one place.
+//!
+//! Reaching one is a typed error for the one who asked; nobody else notices.
+
+use std::time::Duration;
+
+/// Most bytes of a room's name.
+pub const ROOM_NAME_BYTES: usize = 128;
+/// Most bytes of a participant's identity.
+pub const IDENTITY_BYTES: usize = 128;
+/// Most bytes of a publication's name: `<room>-<login>-<4 hex>-<suffix>` must fit.
+pub const PUBLICATION_NAME_BYTES: usize = 384;
+/// Most bytes of an SDP offer (Chromium's largest is 7 kB).
+pub const OFFER_BYTES: usize = 64 * 1024;
+/// Most media sections of an offer: a publication has one audio and one video.
+pub const OFFER_MEDIA: usize = 4;
+/// Most bytes of a chat message.
+pub const MESSAGE_BYTES: usize = 32 * 1024;
+/// Most bytes of the payload of a stream's data event.
+pub const DATA_BYTES: usize = 32 * 1024;
+/// Largest datagram that is looked at.
+pub const DATAGRAM_BYTES: usize = 2048;
+/// Addresses from which one peer may be reached at the same time.
+pub const PATHS_PER_PEER: usize = 8;
+/// Shortest time between two key frame requests to one publisher.
+pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a peer may take from its offer to a finished DTLS handshake.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Packets kept for retransmission per video subscription.
+pub const RETRANSMISSION_PACKETS: usize = 512;
+
+/// The bounds an operator can set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Rooms at the same time.
+    pub rooms: usize,
+    /// Participants of one room.
+    pub participants: usize,
+    /// Rooms that one client may be in.
+    pub rooms_per_client: usize,
+    /// Publications of one client, over all rooms.
+    pub publications_per_client: usize,
+    /// Subscriptions of one client, over all rooms.
+    pub subscriptions_per_client: usize,
+    /// Peers (publications and subscriptions) at the same time.
+    pub peers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rooms: 10_000,
+            participants: 100,
+            rooms_per_client: 16,
+            publications_per_client: 8,
+            subscriptions_per_client: 256,
+            peers: 20_000,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What signalling asks of the rooms, and what it gets.
+
+#[cfg(doc)]
+use crate::limits::Limits;
+use crate::names::{Identity, Place, PublicationName, RoomName};
+
+/// One signalling connection, numbered by the caller. Never used again after
+/// [`Request::Disconnect`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
+/// One publication or subscription of a client, numbered by the caller. Unique per client for
+/// the life of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MediaId(pub u32);
+
+/// Sound or picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MediaKind {
+    /// Sound.
+    Audio,
+    /// Picture.
+    Video,
+}
+
+/// What a client can ask. Requests of one client are handled in the order in which they come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Enter a room, which is made if it is not there. Answered by [`Reply::Joined`]; the others
+    /// get [`News::Joined`](crate::News::Joined).
+    Join {
+        /// The room.
+        room: RoomName,
+        /// Who the client wants to be there.
+        identity: Identity,
+    },
+    /// Leave a room, ending all that the client publishes and plays there, without news of these
+    /// ends to the client itself.
+    Leave {
+        /// The room.
+        room: RoomName,
+    },
+    /// Say something to one participant of a room.
+    SendMessage {
+        /// The room, of which the client is a participant.
+        room: RoomName,
+        /// The one who is to get it.
+        to: Identity,
+        /// The text, passed on as it is.
+        text: String,
+    },
+    /// Offer a stream. Answered by [`Reply::Answer`]; [`News::Live`](crate::News::Live) follows
+    /// once media can flow, and only then the others get
+    /// [`News::Published`](crate::News::Published).
+    Publish {
+        /// The caller's number for the new publication.
+        media: MediaId,
+        /// Where it is published; the client must be a participant of that room.
+        place: Place,
+        /// What it is called, unique in its place.
+        name: PublicationName,
+        /// The SDP offer: `sendonly` (or `sendrecv`), up to one audio and one video section.
+        offer: String,
+    },
+    /// Play a stream. Answered by [`Reply::Answer`]; [`News::Live`](crate::News::Live) follows
+    /// once media can flow.
+    Subscribe {
+        /// The caller's number for the new subscription.
+        media: MediaId,
+        /// Where the publication is; the client must be a participant of that room.
+        place: Place,
+        /// Which publication.
+        name: PublicationName,
+        /// The SDP offer: `recvonly` (or `sendrecv`), up to one audio and one video section.
+        offer: String,
+    },
+    /// End a publication or subscription of this client. Its own end is not told as news.
+    Stop {
+        /// Which.
+        media: MediaId,
+    },
+    /// Tell the players of a publication that its sound or picture is muted, or no longer is.
+    SetMuted {
+        /// Which publication of this client.
+        media: MediaId,
+        /// Sound or picture.
+        kind: MediaKind,
+        /// Whether it is muted from here on.
+        muted: bool,
+    },
+    /// Pass data to the players of a publication.
+    SendData {
+        /// Which publication of this client.
+        media: MediaId,
+        /// The data, passed on as it is (JSON text in WCS).
+        payload: String,
+    },
+    /// Ask whether a publication is there to be played. Answered by [`Reply::Available`].
+    Find {
+        /// Where it is looked for.
+        place: Place,
+        /// Which publication.
+        name: PublicationName,
+    },
+    /// The client is gone: it leaves all rooms and all its media ends, without news to itself.
+    Disconnect,
+}
+
+/// What a publication says of its muted parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Muted {
+    /// The sound is muted.
+    pub audio: bool,
+    /// The picture is muted.
+    pub video: bool,
+}
+
+/// A participant as others see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Who it is.
+    pub identity: Identity,
+    /// Its live publications, oldest first.
+    pub publications: Vec<PublicationName>,
+}
+
+/// The answer to a request that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// The client is in the room.
+    Joined {
+        /// The participants who were there before, in the order of their coming.
+        members: Vec<Member>,
+    },
+    /// The client's stream is being set up.
+    Answer {
+        /// The SDP answer, with all candidates.
+        sdp: String,
+        /// Sound is part of the stream.
+        audio: bool,
+        /// A picture is part of the stream.
+        video: bool,
+        /// What the publication says of its muted parts.
+        muted: Muted,
+    },
+    /// Whether the publication is there.
+    Available(bool),
+}
+
+/// Why a request was refused. The text is a sentence for the one who asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// Another participant of the room has this identity.
+    #[error("The login \"{0}\" is already in use in this room")]
+    IdentityInUse(Identity),
+    /// The client is in this room already.
+    #[error("You are already in this room")]
+    AlreadyJoined,
+    /// The client is not a participant of this room.
+    #[error("You are not in this room")]
+    NotInRoom,
+    /// The room has no such participant.
+    #[error("There is no participant \"{0}\" in this room")]
+    NoSuchParticipant(Identity),
+    /// There is no such publication in this place.
+    #[error("Stream not found")]
+    NoSuchPublication,
+    /// Another publication of this place has the name.
+    #[error("Stream name is already in use")]
+    PublicationNameInUse,
+    /// The client has no publication or subscription of this number.
+    #[error("There is no such stream in this session")]
+    NoSuchMedia,
+    /// The client has used this number before.
+    #[error("MediaSessionId is already in use")]
+    MediaInUse,
+    /// The offer cannot be answered.
+    #[error("The SDP offer was not understood: {0}")]
+    BadOffer(String),
+    /// The offer and the publication (or the server's configuration) share no codec.
+    #[error("No common codecs")]
+    NoCommonCodecs,
+    /// A limit of this server is reached.
+    #[error("{0}")]
+    TooMany(TooMany),
+    /// The text is longer than the limit.
+    #[error("A {what} has at most {limit} bytes")]
+    TooLong {
+        /// What was too long.
+        what: &'static str,
+        /// The most bytes allowed.
+        limit: usize,
+    },
+    /// The server has no capacity for the request right now.
+    #[error("The server is busy, try again")]
+    Busy,
+}
+
+/// Which of the [`Limits`] is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TooMany {
+    /// [`Limits::rooms`].
+    #[error("This server has no more rooms")]
+    Rooms,
+    /// [`Limits::participants`].
+    #[error("This room is full")]
+    Participants,
+    /// [`Limits::rooms_per_client`].
+    #[error("You are in too many rooms")]
+    RoomsPerClient,
+    /// [`Limits::publications_per_client`].
+    #[error("You publish too many streams")]
+    PublicationsPerClient,
+    /// [`Limits::subscriptions_per_client`].
+    #[error("You play too many streams")]
+    SubscriptionsPerClient,
+    /// [`Limits::peers`].
+    #[error("This server has no more streams")]
+    Peers,
+}

@@ -1,0 +1,1 @@
+//! The Parlor server: reactor, sockets, TLS, configuration.

@@ -1,0 +1,3 @@
+//! The `parlor` binary.
+
+fn main() {}
