@@ -1,10 +1,21 @@
 //! Certificates and the crypto provider.
 
-/// The DTLS certificate of a server.
-#[derive(Clone)]
-pub struct Certificate {
-    /// X.509, DER.
-    pub certificate: Vec<u8>,
-    /// The private key, PKCS#8 DER (ECDSA P-256).
-    pub private_key: Vec<u8>,
+mod certificate;
+mod dtls;
+mod key_exchange;
+
+use std::sync::Arc;
+
+use str0m::crypto::{CryptoProvider, from_feature_flags};
+
+pub use certificate::Certificate;
+
+/// The cryptography of every peer: aws-lc-rs for media and hashes, which draw no randomness, and
+/// our own DTLS, which draws all of its randomness from the machine that lends it
+/// ([`Entropy::lend`](crate::entropy::Entropy::lend)).
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider {
+        dtls_provider: &dtls::SeededDtls,
+        ..from_feature_flags()
+    })
 }
