@@ -2,17 +2,28 @@
 
 #![forbid(unsafe_code)]
 
+mod codec;
 pub mod config;
+mod counters;
 mod crypto;
 mod entropy;
+pub mod epoch;
 mod event;
+mod forwarder;
 pub mod limits;
 mod names;
+mod peer;
 mod request;
+mod sdp;
 mod sfu;
+pub mod simulation;
+mod state;
+mod stun;
+mod tables;
 mod transmit;
 
 pub use config::{AudioCodec, Config, VideoCodec};
+pub use counters::{Counters, Metric};
 pub use crypto::Certificate;
 pub use entropy::Seed;
 pub use event::{EndReason, Event, News};
@@ -21,5 +32,5 @@ pub use names::{Identity, NameError, Place, PublicationName, RoomName};
 pub use request::{
     ClientId, MediaId, MediaKind, Member, Muted, Reply, Request, RequestError, TooMany,
 };
-pub use sfu::{Counters, Metric, Sfu};
+pub use sfu::Sfu;
 pub use transmit::{Datagram, Deadline, Transmit, Wake};

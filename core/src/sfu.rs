@@ -3,91 +3,86 @@
 use std::time::Instant;
 
 use crate::crypto::Certificate;
-use crate::entropy::Seed;
-use crate::{ClientId, Config, Datagram, Deadline, Event, Reply, Request, RequestError, Transmit};
+use crate::entropy::{Entropy, Seed};
+use crate::state::{Draws, State};
+use crate::{
+    ClientId, Config, Counters, Datagram, Deadline, Event, Reply, Request, RequestError, Transmit,
+};
 
 /// The rooms of one worker, their peers and the media between them.
+///
+/// A pure function of what goes in: the same configuration, certificate, seed, first instant and
+/// calls give the same outputs, byte for byte.
+///
+/// After every `handle_*` call the caller takes out what there is, in this order: datagrams by
+/// [`Sfu::poll_transmit`], news by [`Sfu::poll_event`], both until `None`, and then the next
+/// deadline by [`Sfu::poll_timeout`]. Instants must not go back.
 pub struct Sfu {
-    config: Config,
+    entropy: Entropy,
+    state: State,
 }
 
 impl Sfu {
     /// Makes an empty machine. `now` is the first instant of its time.
     pub fn new(config: Config, certificate: Certificate, seed: Seed, now: Instant) -> Self {
-        let _ = (certificate, seed, now);
-        Self { config }
+        Self {
+            entropy: Entropy::new(&seed),
+            state: State::new(config, certificate, now),
+        }
     }
 
-    /// Takes a datagram in.
+    /// Takes a datagram in. One that comes from nobody known is counted and makes no state.
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
-        let _ = (now, datagram);
+        let Self { entropy, state } = self;
+        entropy.lend(|| state.handle_datagram(now, datagram));
     }
 
     /// Takes a request in and answers it.
+    ///
+    /// # Errors
+    /// A sentence for the one who asked; nothing has changed then.
     pub fn handle_request(
         &mut self,
         now: Instant,
         client: ClientId,
         request: Request,
     ) -> Result<Reply, RequestError> {
-        let _ = (now, client, request, &self.config);
-        Err(RequestError::Busy)
+        let Self { entropy, state } = self;
+        let draws = Draws::new(entropy);
+        entropy.lend(|| state.handle_request(now, client, request, draws))
     }
 
     /// Does what is due at `now`. Early or repeated calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        let Self { entropy, state } = self;
+        entropy.lend(|| state.handle_timeout(now));
     }
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        None
+        self.state.poll_transmit()
     }
 
     /// The next news for a client.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.state.poll_event()
     }
 
     /// When to come back, and why.
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        None
+        self.state.poll_timeout()
     }
 
     /// What has been counted since the start.
-    pub fn counters(&self) -> &Counters {
-        &Counters { peers: 0 }
+    pub fn counters(&self) -> Counters {
+        self.state.counters()
     }
-}
 
-/// Counts since the start, and sizes as they are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Peers there are.
-    pub peers: u64,
-}
-
-impl Counters {
-    /// Every count with its metric name and whether it only ever grows.
-    pub fn metrics(&self) -> Vec<Metric> {
-        vec![Metric {
-            name: "parlor_peers",
-            help: "WebRTC connections",
-            grows: false,
-            value: self.peers,
-        }]
+    /// Checks what must hold between the tables; for tests and simulations.
+    ///
+    /// # Panics
+    /// Where it does not hold.
+    pub fn check(&self) {
+        self.state.check();
     }
-}
-
-/// One count, as `/metrics` shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Metric {
-    /// The name in Prometheus' style.
-    pub name: &'static str,
-    /// One sentence on what it counts.
-    pub help: &'static str,
-    /// A counter, as opposed to a gauge.
-    pub grows: bool,
-    /// The count.
-    pub value: u64,
 }

@@ -41,6 +41,8 @@ pub enum Wake {
     Peer,
     /// A peer that has not connected in time.
     ConnectTimeout,
+    /// A connected peer that may have fallen silent.
+    Consent,
     /// A key frame request that was held back.
     Keyframe,
 }

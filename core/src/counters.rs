@@ -1,0 +1,80 @@
+//! What is counted.
+
+/// Declares [`Counters`] and how they are shown, so that none is forgotten.
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $kind:ident $field:ident = $name:literal;)+) => {
+        /// Counts since the start, and sizes as they are.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct Counters {
+            $($(#[doc = $doc])+ pub $field: u64,)+
+        }
+
+        impl Counters {
+            /// Every count, as `/metrics` shows it.
+            pub fn metrics(&self) -> Vec<Metric> {
+                vec![$(Metric {
+                    name: $name,
+                    help: concat!($($doc),+).trim_ascii(),
+                    grows: counters!(@grows $kind),
+                    value: self.$field,
+                },)+]
+            }
+        }
+    };
+    (@grows counter) => { true };
+    (@grows gauge) => { false };
+}
+
+/// One count, as `/metrics` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// The name in Prometheus' style.
+    pub name: &'static str,
+    /// One sentence on what it counts.
+    pub help: &'static str,
+    /// A counter, as opposed to a gauge.
+    pub grows: bool,
+    /// The count.
+    pub value: u64,
+}
+
+counters! {
+    /// Rooms with someone in them.
+    gauge rooms = "parlor_rooms";
+    /// Participants, counted once for each room that they are in.
+    gauge participants = "parlor_participants";
+    /// Streams that are published.
+    gauge publications = "parlor_publications";
+    /// Streams that are played.
+    gauge subscriptions = "parlor_subscriptions";
+    /// Datagrams received.
+    counter datagrams = "parlor_datagrams_total";
+    /// Datagrams to send.
+    counter transmits = "parlor_transmits_total";
+    /// Packets of publishers.
+    counter packets = "parlor_ingress_packets_total";
+    /// Packets passed on to subscribers.
+    counter forwarded = "parlor_forwarded_packets_total";
+    /// Key frame requests sent to publishers.
+    counter keyframe_requests = "parlor_keyframe_requests_total";
+    /// Requests that were refused.
+    counter refused = "parlor_refused_requests_total";
+    /// Peers that connected.
+    counter connected = "parlor_connected_peers_total";
+    /// Peers that did not connect in time.
+    counter connect_timeouts = "parlor_connect_timeouts_total";
+    /// Connected peers that fell silent.
+    counter consent_expired = "parlor_consent_expired_total";
+    /// Peers whose DTLS failed.
+    counter dtls_failed = "parlor_dtls_failed_total";
+    /// Peers that broke the protocol otherwise.
+    counter peers_failed = "parlor_failed_peers_total";
+    /// Datagrams from addresses that no connectivity check has validated.
+    counter unvalidated = "parlor_unvalidated_datagrams_total";
+    /// Connectivity checks that are addressed to no peer.
+    counter unknown_checks = "parlor_unknown_checks_total";
+    /// Datagrams that are of no known protocol, too long, or do not parse.
+    counter malformed = "parlor_malformed_datagrams_total";
+    /// Packets of sources or payload types that the publisher does not have.
+    counter unexpected_packets = "parlor_unexpected_packets_total";
+}

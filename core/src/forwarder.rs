@@ -1,0 +1,248 @@
+//! What one track of a subscription sends: where it begins, and how it is renumbered.
+
+use std::time::Instant;
+
+use str0m::format::{detect_h264_keyframe, detect_h264_nalu, detect_vp8_keyframe};
+
+use crate::codec::Codec;
+
+/// The NAL unit type of a sequence parameter set (H.264 table 7-1).
+const SEQUENCE_PARAMETER_SET: u8 = 7;
+
+/// A packet of a publication, as far as renumbering looks at it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Incoming {
+    pub(crate) ssrc: u32,
+    /// The sequence number, extended beyond 16 bits.
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) arrived: Instant,
+    /// A receiver can begin with this packet.
+    pub(crate) entry: bool,
+}
+
+/// Where a packet stands in the stream that the subscriber gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    /// Extended sequence number. It begins below 65536, or the receiver's rollover counter of
+    /// SRTP (RFC 3711 §3.3.1) would be wrong from the start.
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u32,
+}
+
+/// Renumbers one track for one subscriber.
+#[derive(Debug)]
+pub(crate) struct Forwarder {
+    clock_rate: u32,
+    /// The sequence number of the first packet.
+    start: u64,
+    run: Option<Run>,
+}
+
+/// An unbroken stretch of one source.
+#[derive(Debug)]
+struct Run {
+    ssrc: u32,
+    /// The packet that it began with.
+    first: Incoming,
+    /// What is added to a sequence number; taken from zero, so it wraps.
+    sequence_offset: u64,
+    timestamp_offset: u32,
+    /// The latest packet passed on.
+    last: Outgoing,
+    last_arrived: Instant,
+}
+
+/// How far below the first sequence number packets may be passed on that were overtaken by the
+/// first one: parameter sets that are sent again, for one.
+const OVERTAKEN: u64 = 256;
+
+impl Forwarder {
+    /// A forwarder that waits for its first packet. `start` decides the first sequence number.
+    pub(crate) fn new(codec: Codec, start: u16) -> Self {
+        // The upper half of the numbers is left for a long way to the first rollover.
+        let start = u64::from(start & 0x7fff) | OVERTAKEN;
+        Self {
+            clock_rate: codec.clock_rate(),
+            start,
+            run: None,
+        }
+    }
+
+    /// Whether nothing has been passed on yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.run.is_none()
+    }
+
+    /// Where `packet` goes, if it is passed on.
+    pub(crate) fn forward(&mut self, packet: Incoming) -> Option<Outgoing> {
+        match &mut self.run {
+            Some(run) if run.ssrc == packet.ssrc => run.next(packet),
+            Some(_) | None if !packet.entry => None,
+            None => {
+                let run = Run::begin(
+                    packet,
+                    Outgoing {
+                        sequence: self.start,
+                        timestamp: packet.timestamp,
+                    },
+                );
+                let outgoing = run.last;
+                self.run = Some(run);
+                Some(outgoing)
+            }
+            Some(run) => {
+                let outgoing = run.after(packet, self.clock_rate);
+                *run = Run::begin(packet, outgoing);
+                Some(outgoing)
+            }
+        }
+    }
+}
+
+impl Run {
+    fn begin(first: Incoming, outgoing: Outgoing) -> Self {
+        Self {
+            ssrc: first.ssrc,
+            first,
+            sequence_offset: outgoing.sequence.wrapping_sub(first.sequence),
+            timestamp_offset: outgoing.timestamp.wrapping_sub(first.timestamp),
+            last: outgoing,
+            last_arrived: first.arrived,
+        }
+    }
+
+    fn next(&mut self, packet: Incoming) -> Option<Outgoing> {
+        if packet.sequence < self.first.sequence {
+            // Overtaken by the first packet: of use only where it belongs to the same picture.
+            let distance = self.first.sequence - packet.sequence;
+            if distance >= OVERTAKEN || packet.timestamp != self.first.timestamp {
+                return None;
+            }
+        }
+        let outgoing = Outgoing {
+            sequence: packet.sequence.wrapping_add(self.sequence_offset),
+            timestamp: packet.timestamp.wrapping_add(self.timestamp_offset),
+        };
+        if outgoing.sequence > self.last.sequence {
+            self.last = outgoing;
+            self.last_arrived = packet.arrived;
+        }
+        Some(outgoing)
+    }
+
+    /// The place of the first packet of another source: right behind the last, as much later as
+    /// it arrived later.
+    fn after(&self, packet: Incoming, clock_rate: u32) -> Outgoing {
+        let elapsed = packet.arrived.saturating_duration_since(self.last_arrived);
+        let ticks = elapsed.as_micros().wrapping_mul(u128::from(clock_rate)) / 1_000_000;
+        // Truncation is the wrap of the RTP timestamp.
+        let ticks = (ticks & u128::from(u32::MAX)) as u32;
+        Outgoing {
+            sequence: self.last.sequence + OVERTAKEN,
+            timestamp: self.last.timestamp.wrapping_add(ticks.max(1)),
+        }
+    }
+}
+
+/// Whether a decoder can begin with this packet: any of sound, and of a picture one that begins
+/// a key frame or carries the parameter sets in front of it.
+pub(crate) fn is_entry(codec: Codec, payload: &[u8]) -> bool {
+    match codec {
+        Codec::Opus | Codec::Pcmu | Codec::Pcma => true,
+        Codec::Vp8 => detect_vp8_keyframe(payload),
+        Codec::H264(_) => {
+            detect_h264_nalu(payload, SEQUENCE_PARAMETER_SET) || detect_h264_keyframe(payload)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A packet of source 1, 3,000 ticks a sequence number.
+    fn packet(epoch: Instant, sequence: u64) -> Incoming {
+        Incoming {
+            ssrc: 1,
+            sequence,
+            timestamp: (sequence as u32).wrapping_mul(3_000),
+            arrived: epoch + Duration::from_millis(sequence % 100_000),
+            entry: false,
+        }
+    }
+
+    fn entry(packet: Incoming) -> Incoming {
+        Incoming {
+            entry: true,
+            ..packet
+        }
+    }
+
+    #[test]
+    fn a_late_subscriber_begins_at_an_entry_below_the_rollover() {
+        let epoch = Instant::now();
+        let mut forwarder = Forwarder::new(Codec::Vp8, u16::MAX);
+        let late = 1_000_000;
+        assert_eq!(forwarder.forward(packet(epoch, late)), None);
+        assert!(forwarder.is_waiting());
+        let first = forwarder
+            .forward(entry(packet(epoch, late + 1)))
+            .expect("an entry");
+        assert!(first.sequence < 65_536);
+        let next = forwarder
+            .forward(packet(epoch, late + 3))
+            .expect("passed on");
+        assert_eq!(next.sequence, first.sequence + 2, "a loss stays visible");
+        let lost = forwarder
+            .forward(packet(epoch, late + 2))
+            .expect("passed on");
+        assert_eq!(lost.sequence, first.sequence + 1);
+    }
+
+    #[test]
+    fn what_the_first_packet_overtook_is_passed_on_if_it_is_of_the_same_picture() {
+        let epoch = Instant::now();
+        let mut forwarder = Forwarder::new(Codec::Vp8, 0);
+        let first = forwarder
+            .forward(entry(packet(epoch, 500)))
+            .expect("an entry");
+        let same = Incoming {
+            timestamp: 500 * 3_000,
+            ..packet(epoch, 499)
+        };
+        let overtaken = forwarder.forward(same).expect("of the same picture");
+        assert_eq!(overtaken.sequence + 1, first.sequence);
+        assert_eq!(
+            forwarder.forward(packet(epoch, 498)),
+            None,
+            "of an earlier picture"
+        );
+    }
+
+    #[test]
+    fn another_source_continues_the_numbers_at_its_entry() {
+        let epoch = Instant::now();
+        let mut forwarder = Forwarder::new(Codec::Vp8, 0);
+        let first = forwarder
+            .forward(entry(packet(epoch, 10)))
+            .expect("an entry");
+        let other = Incoming {
+            ssrc: 2,
+            sequence: 40_000,
+            timestamp: 77,
+            arrived: epoch + Duration::from_millis(1_010),
+            entry: false,
+        };
+        assert_eq!(forwarder.forward(other), None);
+        let other = forwarder.forward(entry(other)).expect("an entry");
+        assert_eq!(other.sequence, first.sequence + OVERTAKEN);
+        assert_eq!(
+            other.timestamp.wrapping_sub(first.timestamp),
+            90_000,
+            "one second later"
+        );
+    }
+}

@@ -1,0 +1,275 @@
+//! Choosing what of an offer is used, and writing just that.
+
+use std::fmt::Write;
+
+use crate::codec::Codec;
+use crate::config::Config;
+use crate::request::{MediaKind, RequestError};
+use crate::sdp::offer::{BadOffer, Offer, Payload, Section};
+
+/// One section of an offer that is used: a track of a publication or subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Track {
+    /// The index of the section in the offer.
+    pub(crate) section: usize,
+    pub(crate) kind: MediaKind,
+    pub(crate) payload: Payload,
+}
+
+/// The codecs of a publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Codecs {
+    pub(crate) audio: Option<Codec>,
+    pub(crate) video: Option<Codec>,
+}
+
+impl From<BadOffer> for RequestError {
+    fn from(BadOffer(reason): BadOffer) -> Self {
+        Self::BadOffer(reason)
+    }
+}
+
+/// Picks what a publisher is to send: for each kind the first of the configured codecs that is
+/// offered. A kind that is offered in none of them refuses the whole.
+pub(crate) fn tracks_to_publish(
+    offer: &Offer,
+    config: &Config,
+) -> Result<Vec<Track>, RequestError> {
+    choose(
+        offer,
+        |section| section.direction.sends,
+        |kind, payloads| match kind {
+            MediaKind::Audio => config
+                .audio_codecs
+                .iter()
+                .find_map(|wanted| best(payloads, |payload| payload.codec.audio_rank(*wanted))),
+            MediaKind::Video => config
+                .video_codecs
+                .iter()
+                .find_map(|wanted| best(payloads, |payload| payload.codec.video_rank(*wanted))),
+        },
+        |_| true,
+    )
+}
+
+/// Picks what a player receives: for each kind of the publication that the player offers to
+/// receive, the payload type that plays its codec best. A kind that the player offers in other
+/// codecs only refuses the whole.
+pub(crate) fn tracks_to_play(offer: &Offer, codecs: Codecs) -> Result<Vec<Track>, RequestError> {
+    let sent = |kind| match kind {
+        MediaKind::Audio => codecs.audio,
+        MediaKind::Video => codecs.video,
+    };
+    choose(
+        offer,
+        |section| section.direction.receives,
+        |kind, payloads| {
+            let sent = sent(kind)?;
+            best(payloads, |payload| payload.codec.plays(sent))
+        },
+        |kind| sent(kind).is_some(),
+    )
+}
+
+fn best(payloads: &[Payload], rank: impl Fn(&Payload) -> Option<u32>) -> Option<Payload> {
+    let ranked = payloads
+        .iter()
+        .filter_map(|payload| Some((rank(payload)?, payload)));
+    ranked
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, payload)| payload.clone())
+}
+
+fn choose(
+    offer: &Offer,
+    flows: impl Fn(&Section) -> bool,
+    pick: impl Fn(MediaKind, &[Payload]) -> Option<Payload>,
+    needed: impl Fn(MediaKind) -> bool,
+) -> Result<Vec<Track>, RequestError> {
+    let mut tracks: Vec<Track> = Vec::new();
+    for (index, section) in offer.sections.iter().enumerate() {
+        let Some(kind) = section.kind else { continue };
+        let taken = tracks.iter().any(|track| track.kind == kind);
+        if taken || section.refused || !flows(section) || !needed(kind) {
+            continue;
+        }
+        let payload = pick(kind, &section.payloads).ok_or(RequestError::NoCommonCodecs)?;
+        let clashes = |track: &Track| {
+            let mut numbers = [Some(track.payload.number), track.payload.rtx]
+                .into_iter()
+                .flatten();
+            numbers.any(|number| number == payload.number || Some(number) == payload.rtx)
+        };
+        if tracks.iter().any(clashes) {
+            let reason = "two media sections use the same payload type";
+            return Err(RequestError::BadOffer(reason.to_owned()));
+        }
+        tracks.push(Track {
+            section: index,
+            kind,
+            payload,
+        });
+    }
+    if tracks.is_empty() {
+        Err(RequestError::NoCommonCodecs)
+    } else {
+        Ok(tracks)
+    }
+}
+
+/// The header extensions that are passed on or used, by URI.
+const EXTENSIONS: [&str; 4] = [
+    "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    "urn:ietf:params:rtp-hdrext:sdes:mid",
+    "urn:3gpp:video-orientation",
+    TRANSPORT_CC,
+];
+const TRANSPORT_CC: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// Which way the media of a peer flows, seen from the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// The client publishes.
+    Sends,
+    /// The client plays.
+    Receives,
+}
+
+/// Writes the offer that is left when only `tracks` are used.
+pub(crate) fn write(offer: &Offer, tracks: &[Track], flow: Flow) -> String {
+    let mut text = String::with_capacity(2048);
+    let chosen = || {
+        tracks.iter().filter_map(|track| {
+            offer
+                .sections
+                .get(track.section)
+                .map(|section| (track, section))
+        })
+    };
+    let mids: Vec<&str> = chosen().map(|(_, section)| section.mid.as_str()).collect();
+    text.push_str("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n");
+    line(&mut text, format_args!("a=group:BUNDLE {}", mids.join(" ")));
+    let mut seen = Vec::new();
+    for (track, section) in chosen() {
+        write_section(&mut text, offer, track, section, flow, &mut seen);
+    }
+    text
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{line}\r\n");
+}
+
+fn write_section(
+    text: &mut String,
+    offer: &Offer,
+    track: &Track,
+    section: &Section,
+    flow: Flow,
+    seen: &mut Vec<u32>,
+) {
+    let Payload {
+        number,
+        codec,
+        rtx,
+        stereo,
+    } = track.payload;
+    let formats = rtx.map_or_else(|| number.to_string(), |rtx| format!("{number} {rtx}"));
+    line(
+        text,
+        format_args!("m={} 9 UDP/TLS/RTP/SAVPF {formats}", section.media),
+    );
+    line(text, format_args!("c=IN IP4 0.0.0.0"));
+    line(text, format_args!("a=ice-ufrag:{}", offer.transport.ufrag));
+    line(text, format_args!("a=ice-pwd:{}", offer.transport.password));
+    line(
+        text,
+        format_args!("a=fingerprint:{}", offer.transport.fingerprint),
+    );
+    line(text, format_args!("a=setup:actpass"));
+    line(text, format_args!("a=mid:{}", section.mid));
+    for extension in &section.extensions {
+        // Congestion control of what the server sends is not done yet, so only publishers are
+        // told how their packets arrive.
+        let wanted = EXTENSIONS.contains(&extension.uri.as_str())
+            && (flow == Flow::Sends || extension.uri != TRANSPORT_CC);
+        if wanted {
+            line(
+                text,
+                format_args!("a=extmap:{} {}", extension.id, extension.uri),
+            );
+        }
+    }
+    let direction = match flow {
+        Flow::Sends => "sendonly",
+        Flow::Receives => "recvonly",
+    };
+    line(text, format_args!("a={direction}"));
+    line(text, format_args!("a=rtcp-mux"));
+    line(text, format_args!("a=rtcp-rsize"));
+    let rtpmap = match codec {
+        Codec::Opus => "opus/48000/2",
+        Codec::Pcmu => "PCMU/8000",
+        Codec::Pcma => "PCMA/8000",
+        Codec::Vp8 => "VP8/90000",
+        Codec::H264(_) => "H264/90000",
+    };
+    line(text, format_args!("a=rtpmap:{number} {rtpmap}"));
+    if flow == Flow::Sends {
+        line(text, format_args!("a=rtcp-fb:{number} transport-cc"));
+    }
+    match codec {
+        Codec::Opus if stereo => line(
+            text,
+            format_args!("a=fmtp:{number} minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1"),
+        ),
+        Codec::Opus => line(
+            text,
+            format_args!("a=fmtp:{number} minptime=10;useinbandfec=1"),
+        ),
+        Codec::H264(h264) => line(
+            text,
+            format_args!(
+                "a=fmtp:{number} level-asymmetry-allowed=1;packetization-mode={};\
+                 profile-level-id={:06x}",
+                u8::from(h264.fragments),
+                h264.profile_level_id
+            ),
+        ),
+        Codec::Pcmu | Codec::Pcma | Codec::Vp8 => {}
+    }
+    if track.kind == MediaKind::Video {
+        for feedback in ["ccm fir", "nack", "nack pli"] {
+            line(text, format_args!("a=rtcp-fb:{number} {feedback}"));
+        }
+    }
+    if let Some(rtx) = rtx {
+        line(text, format_args!("a=rtpmap:{rtx} rtx/90000"));
+        line(text, format_args!("a=fmtp:{rtx} apt={number}"));
+    }
+    if flow == Flow::Sends {
+        write_sources(text, section, rtx.is_some(), seen);
+    }
+}
+
+/// One stream a section: the first source. The others of a section are simulcast, which is not
+/// asked for.
+fn write_sources(text: &mut String, section: &Section, with_rtx: bool, seen: &mut Vec<u32>) {
+    let Some(source) = section.sources.first() else {
+        return;
+    };
+    let rtx = source.rtx.filter(|_| with_rtx);
+    let ssrcs: Vec<u32> = [Some(source.ssrc), rtx].into_iter().flatten().collect();
+    if ssrcs.iter().any(|ssrc| *ssrc == 0 || seen.contains(ssrc)) {
+        return;
+    }
+    if let Some(rtx) = rtx {
+        line(text, format_args!("a=ssrc-group:FID {} {rtx}", source.ssrc));
+    }
+    for ssrc in &ssrcs {
+        line(text, format_args!("a=ssrc:{ssrc} cname:client"));
+    }
+    seen.extend(ssrcs);
+}

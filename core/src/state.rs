@@ -1,0 +1,463 @@
+//! The machine behind the doors: tables, peers, and the time that things are due.
+
+mod forward;
+mod media;
+mod rooms;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use slotmap::{Key, KeyData, SlotMap};
+use str0m::config::CryptoProvider;
+
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::crypto::{self, Certificate};
+use crate::entropy::Entropy;
+use crate::event::{EndReason, Event, News};
+use crate::limits;
+use crate::peer::{Lost, Outbox, Path, Peer, PeerNews, Role};
+use crate::request::{ClientId, Reply, Request, RequestError};
+use crate::stun::{self, Protocol};
+use crate::tables::{PeerKey, PublicationKey, Tables};
+use crate::transmit::{Datagram, Deadline, Transmit, Wake};
+
+/// What is due at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Peer(PeerKey),
+    Connect(PeerKey),
+    Consent(PeerKey),
+    Keyframe(PublicationKey),
+}
+
+/// Randomness that a request may need, drawn before the entropy is lent to the libraries below.
+pub(crate) struct Draws {
+    ufrag: String,
+    password: String,
+    stream: String,
+    starts: [u16; 2],
+}
+
+impl Draws {
+    pub(crate) fn new(entropy: &mut Entropy) -> Self {
+        let [a, b, c, d] = entropy.bytes();
+        Self {
+            ufrag: entropy.token(UFRAG_RANDOM),
+            password: entropy.token(PASSWORD),
+            stream: entropy.token(STREAM),
+            starts: [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])],
+        }
+    }
+}
+
+/// Random characters of a username fragment, behind those that find the peer.
+const UFRAG_RANDOM: usize = 6;
+/// Characters of an ICE password: 24 of them are 142 bits (RFC 8445 §5.3 asks for 128).
+const PASSWORD: usize = 24;
+/// Characters of the id of an answer's media stream.
+const STREAM: usize = 12;
+
+/// The machine's state.
+pub(crate) struct State {
+    config: Config,
+    certificate: Certificate,
+    provider: Arc<CryptoProvider>,
+    tables: Tables,
+    peers: SlotMap<PeerKey, Peer>,
+    deadlines: BTreeSet<(Instant, Due)>,
+    outbox: Outbox,
+    events: VecDeque<Event>,
+    counters: Counters,
+    /// The latest instant that was given.
+    latest: Instant,
+}
+
+impl State {
+    pub(crate) fn new(config: Config, certificate: Certificate, now: Instant) -> Self {
+        Self {
+            config,
+            certificate,
+            provider: crypto::provider(),
+            tables: Tables::default(),
+            peers: SlotMap::with_key(),
+            deadlines: BTreeSet::new(),
+            outbox: Outbox::default(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            latest: now,
+        }
+    }
+
+    /// Time as the machine sees it: it never goes back.
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    pub(crate) fn handle_request(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        request: Request,
+        draws: Draws,
+    ) -> Result<Reply, RequestError> {
+        let now = self.advance(now);
+        let reply = match request {
+            Request::Join { room, identity } => self.join(client, room, identity),
+            Request::Leave { room } => self.leave(now, client, &room),
+            Request::SendMessage { room, to, text } => self.send_message(client, room, to, text),
+            Request::Publish {
+                media,
+                place,
+                name,
+                offer,
+            } => self.publish(now, (client, media), &place, name, &offer, draws),
+            Request::Subscribe {
+                media,
+                place,
+                name,
+                offer,
+            } => self.subscribe(now, (client, media), &place, name, &offer, draws),
+            Request::Stop { media } => self.stop(now, client, media),
+            Request::SetMuted { media, kind, muted } => self.set_muted(client, media, kind, muted),
+            Request::SendData { media, payload } => self.send_data(client, media, &payload),
+            Request::Find { place, name } => self.find(client, &place, name),
+            Request::Disconnect => {
+                self.disconnect(now, client);
+                Ok(Reply::Done)
+            }
+        };
+        self.hear_all(now);
+        if reply.is_err() {
+            self.counters.refused += 1;
+        }
+        reply
+    }
+
+    pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
+        let now = self.advance(now);
+        let Datagram {
+            source,
+            destination,
+            contents,
+        } = datagram;
+        let path = Path {
+            remote: source,
+            local: destination,
+        };
+        self.counters.datagrams += 1;
+        if contents.len() > limits::DATAGRAM_BYTES {
+            self.counters.malformed += 1;
+            return;
+        }
+        let protocol = Protocol::of(contents);
+        let key = match protocol {
+            Protocol::Unknown => {
+                self.counters.malformed += 1;
+                return;
+            }
+            // A check names its peer, whatever way it comes by.
+            Protocol::Stun => match self.addressee(contents) {
+                Some(key) => key,
+                None => {
+                    self.counters.unknown_checks += 1;
+                    return;
+                }
+            },
+            Protocol::Dtls | Protocol::Rtp | Protocol::Rtcp => match self.tables.paths.get(&path) {
+                Some(key) => *key,
+                None => {
+                    self.counters.unvalidated += 1;
+                    return;
+                }
+            },
+        };
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        if protocol == Protocol::Rtp && !takes_packet(peer, contents) {
+            self.counters.unexpected_packets += 1;
+            return;
+        }
+        if !peer.handle_datagram(now, &mut self.outbox, path, contents) {
+            self.counters.malformed += 1;
+        }
+        self.arm(key);
+        self.hear_all(now);
+    }
+
+    /// The peer that a connectivity check is addressed to. Our username fragments begin with the
+    /// peer's key, so nothing is searched.
+    fn addressee(&self, datagram: &[u8]) -> Option<PeerKey> {
+        let ufrag = stun::addressee(datagram)?;
+        let key = PeerKey::from(KeyData::from_ffi(decode_key(ufrag.get(..KEY_CHARACTERS)?)?));
+        self.peers
+            .get(key)
+            .filter(|peer| peer.ufrag == ufrag)
+            .map(|_| key)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let now = self.advance(now);
+        // What falls due by what is done here waits for the next call: the work is bounded.
+        let mut budget = self.deadlines.len();
+        while budget > 0
+            && let Some((at, due)) = self.deadlines.first().copied()
+            && at <= now
+        {
+            budget -= 1;
+            self.deadlines.pop_first();
+            match due {
+                Due::Peer(key) => self.wake_peer(now, key),
+                Due::Connect(key) => self.check_connected(now, key),
+                Due::Consent(key) => self.check_consent(now, key),
+                Due::Keyframe(key) => self.request_keyframe(now, key),
+            }
+            self.hear_all(now);
+        }
+    }
+
+    fn wake_peer(&mut self, now: Instant, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        peer.wake = None;
+        if peer.due.is_some_and(|due| due <= now) {
+            peer.handle_timeout(now, &mut self.outbox);
+        }
+        self.arm(key);
+    }
+
+    fn check_connected(&mut self, now: Instant, key: PeerKey) {
+        if self.peers.get(key).is_some_and(|peer| !peer.live) {
+            self.counters.connect_timeouts += 1;
+            self.end_peer(now, key, EndReason::ConnectTimeout);
+        }
+    }
+
+    fn check_consent(&mut self, now: Instant, key: PeerKey) {
+        let Some(peer) = self.peers.get(key) else {
+            return;
+        };
+        let expires = peer.consented + self.config.ice_timeout;
+        if expires > now {
+            self.deadlines.insert((expires, Due::Consent(key)));
+        } else {
+            self.counters.consent_expired += 1;
+            self.end_peer(now, key, EndReason::ConsentExpired);
+        }
+    }
+
+    /// Does what follows from the changes of peers. What is done here may change peers in turn;
+    /// each piece of news is of a change that an input or a deadline caused, so it ends.
+    fn hear_all(&mut self, now: Instant) {
+        while let Some((key, news)) = self.outbox.news.pop_front() {
+            self.hear(now, key, news);
+        }
+    }
+
+    fn on_lost(&mut self, now: Instant, key: PeerKey, lost: Lost) {
+        let reason = match lost {
+            Lost::Dtls => {
+                self.counters.dtls_failed += 1;
+                EndReason::DtlsFailed
+            }
+            Lost::Other => {
+                self.counters.peers_failed += 1;
+                EndReason::Failed
+            }
+        };
+        self.end_peer(now, key, reason);
+    }
+
+    fn hear(&mut self, now: Instant, key: PeerKey, news: PeerNews) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let role = peer.role;
+        match news {
+            PeerNews::Live => self.on_live(now, key),
+            PeerNews::Closed => self.end_peer(now, key, EndReason::Closed),
+            PeerNews::Lost(lost) => self.on_lost(now, key, lost),
+            PeerNews::Validated(path) => self.on_validated(now, key, path),
+            PeerNews::Rtp(packet) => match role {
+                Role::Publisher(publication) => self.forward(now, publication, &packet),
+                Role::Subscriber(_) => self.counters.unexpected_packets += 1,
+            },
+            PeerNews::KeyframeWanted => match role {
+                Role::Subscriber(subscription) => self.on_keyframe_wanted(now, subscription),
+                Role::Publisher(_) => {}
+            },
+        }
+    }
+
+    fn arm(&mut self, key: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            arm(&mut self.deadlines, key, peer);
+        }
+    }
+
+    fn on_validated(&mut self, now: Instant, key: PeerKey, path: Path) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        peer.consented = now;
+        if peer.paths.contains(&path) {
+            return;
+        }
+        peer.paths.push(path);
+        let superfluous = (peer.paths.len() > limits::PATHS_PER_PEER).then(|| peer.paths.remove(0));
+        if let Some(oldest) = superfluous {
+            self.tables.paths.remove(&oldest);
+        }
+        // A client that uses one address for several peers, one after the other, takes it along.
+        if let Some(before) = self.tables.paths.insert(path, key)
+            && let Some(peer) = self.peers.get_mut(before)
+        {
+            peer.paths.retain(|known| *known != path);
+        }
+    }
+
+    fn tell(&mut self, client: ClientId, news: News) {
+        self.events.push_back(Event { client, news });
+    }
+
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+        let transmit = self.outbox.transmits.pop_front()?;
+        self.counters.transmits += 1;
+        Some(transmit)
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Deadline> {
+        let (at, due) = self.deadlines.first()?;
+        let reason = match due {
+            Due::Peer(_) => Wake::Peer,
+            Due::Connect(_) => Wake::ConnectTimeout,
+            Due::Consent(_) => Wake::Consent,
+            Due::Keyframe(_) => Wake::Keyframe,
+        };
+        Some(Deadline { at: *at, reason })
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let participants = self
+            .tables
+            .rooms
+            .values()
+            .map(|room| room.participants.len());
+        Counters {
+            rooms: self.tables.rooms.len() as u64,
+            participants: participants.sum::<usize>() as u64,
+            publications: self.tables.publications.len() as u64,
+            subscriptions: self.tables.subscriptions.len() as u64,
+            ..self.counters
+        }
+    }
+
+    /// Asserts what must hold between the tables.
+    pub(crate) fn check(&self) {
+        let tables = &self.tables;
+        assert_eq!(tables.room_names.len(), tables.rooms.len());
+        assert_eq!(tables.publication_names.len(), tables.publications.len());
+        assert_eq!(
+            tables.publications.len() + tables.subscriptions.len(),
+            self.peers.len()
+        );
+        for (path, key) in &tables.paths {
+            assert!(
+                self.peers
+                    .get(*key)
+                    .is_some_and(|peer| peer.paths.contains(path))
+            );
+        }
+        for room in tables.rooms.values() {
+            assert!(
+                !room.participants.is_empty(),
+                "a room without participants is not kept"
+            );
+        }
+        for (key, subscription) in &tables.subscriptions {
+            let publication = tables.publications.get(subscription.publication);
+            assert!(publication.is_some_and(|publication| {
+                publication.subscriptions.contains(&key) && publication.room == subscription.room
+            }));
+        }
+        for client in tables.clients.values() {
+            assert!(!client.rooms.is_empty() || !client.media.is_empty());
+        }
+    }
+}
+
+/// Notes that a peer is to be woken. Waking early is harmless, so a promise that is made for an
+/// earlier time stands: the common case costs no change of the set.
+fn arm(deadlines: &mut BTreeSet<(Instant, Due)>, key: PeerKey, peer: &mut Peer) {
+    let Some(due) = peer.due else { return };
+    if peer.wake.is_none_or(|wake| due < wake) {
+        if let Some(wake) = peer.wake.replace(due) {
+            deadlines.remove(&(wake, Due::Peer(key)));
+        }
+        deadlines.insert((due, Due::Peer(key)));
+    }
+}
+
+fn takes_packet(peer: &mut Peer, contents: &[u8]) -> bool {
+    let Some(ssrc) = contents.get(8..12).and_then(|bytes| bytes.try_into().ok()) else {
+        return false;
+    };
+    match peer.role {
+        Role::Publisher(_) => peer.admits(u32::from_be_bytes(ssrc)),
+        Role::Subscriber(_) => false,
+    }
+}
+
+/// The characters of RFC 8839 §5.4's `ice-char`: 64 of them, six bits each.
+const ICE_CHARACTERS: &[u8; 64] =
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// Characters that a key of 64 bits takes.
+const KEY_CHARACTERS: usize = 11;
+
+fn encode_key(key: PeerKey) -> String {
+    let mut bits = key.data().as_ffi();
+    let mut text = String::with_capacity(KEY_CHARACTERS);
+    for _ in 0..KEY_CHARACTERS {
+        let character = ICE_CHARACTERS
+            .get((bits & 63) as usize)
+            .copied()
+            .unwrap_or(b'A');
+        text.push(char::from(character));
+        bits >>= 6;
+    }
+    text
+}
+
+fn decode_key(text: &str) -> Option<u64> {
+    text.bytes().rev().try_fold(0_u64, |bits, byte| {
+        let digit = ICE_CHARACTERS
+            .iter()
+            .position(|character| *character == byte)?;
+        Some(bits << 6 | digit as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_survives_its_encoding() {
+        let key = PeerKey::from(KeyData::from_ffi(0xfedc_ba98_0000_0007));
+        let text = encode_key(key);
+        assert_eq!(text.len(), KEY_CHARACTERS);
+        assert_eq!(
+            decode_key(&text).map(|bits| PeerKey::from(KeyData::from_ffi(bits))),
+            Some(key)
+        );
+        assert_eq!(decode_key("not-a-key!!"), None);
+    }
+}

@@ -1,0 +1,496 @@
+//! How publications and subscriptions begin and end.
+
+use std::time::Instant;
+
+use super::{Draws, Due, State, encode_key};
+use crate::codec::Codec;
+use crate::event::{EndReason, News};
+use crate::forwarder::Forwarder;
+use crate::limits;
+use crate::names::{Place, PublicationName};
+use crate::peer::{Blueprint, Peer, Role};
+use crate::request::{ClientId, MediaId, MediaKind, Muted, Reply, RequestError, TooMany};
+use crate::sdp::narrow::{self, Codecs, Flow, Track};
+use crate::sdp::offer::Offer;
+use crate::tables::{
+    Keyframes, Media, PeerKey, Publication, PublicationKey, RoomKey, Subscription, SubscriptionKey,
+};
+
+/// The client's number for a stream.
+type Owner = (ClientId, MediaId);
+
+impl State {
+    pub(super) fn publish(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        place: &Place,
+        name: PublicationName,
+        offer: &str,
+        draws: Draws,
+    ) -> Result<Reply, RequestError> {
+        let (client, _) = owner;
+        let room = self.place(client, place)?;
+        self.check_new_media(owner, |media| matches!(media, Media::Publication(_)))?;
+        if self
+            .tables
+            .publication_names
+            .contains_key(&(room, name.clone()))
+        {
+            return Err(RequestError::PublicationNameInUse);
+        }
+        let offer = Offer::parse(offer)?;
+        let tracks = narrow::tracks_to_publish(&offer, &self.config)?;
+        let codec = |kind| codec_of(&tracks, kind);
+        let codecs = Codecs {
+            audio: codec(MediaKind::Audio),
+            video: codec(MediaKind::Video),
+        };
+        let key = self.tables.publications.insert(Publication {
+            name: name.clone(),
+            room,
+            client,
+            peer: PeerKey::default(),
+            codecs,
+            announced: false,
+            muted: Muted::default(),
+            subscriptions: Vec::new(),
+            keyframes: Keyframes::default(),
+            audio_source: None,
+            video_source: None,
+        });
+        let role = Role::Publisher(key);
+        let (peer, sdp) = match self.connect(now, owner, role, &offer, &tracks, draws) {
+            Ok(connected) => connected,
+            Err(error) => {
+                self.tables.publications.remove(key);
+                return Err(error);
+            }
+        };
+        if let Some(publication) = self.tables.publications.get_mut(key) {
+            publication.peer = peer;
+        }
+        self.tables.publication_names.insert((room, name), key);
+        if let Some(room) = room.and_then(|room| self.tables.rooms.get_mut(room))
+            && let Some(participant) = room.participant_mut(client)
+        {
+            participant.publications.push(key);
+        }
+        self.own(owner, Media::Publication(key));
+        Ok(answer(sdp, &tracks, Muted::default()))
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        place: &Place,
+        name: PublicationName,
+        offer: &str,
+        draws: Draws,
+    ) -> Result<Reply, RequestError> {
+        let (client, media) = owner;
+        let room = self.place(client, place)?;
+        self.check_new_media(owner, |media| matches!(media, Media::Subscription(_)))?;
+        let publication_key = self.tables.publication_names.get(&(room, name)).copied();
+        let publication_key = publication_key.ok_or(RequestError::NoSuchPublication)?;
+        let publication = self.tables.publications.get(publication_key);
+        let publication = publication.ok_or(RequestError::NoSuchPublication)?;
+        let muted = publication.muted;
+        let offer = Offer::parse(offer)?;
+        let tracks = narrow::tracks_to_play(&offer, publication.codecs)?;
+        let [audio, video] = draws.starts;
+        let forwarder =
+            |kind, start| codec_of(&tracks, kind).map(|codec| Forwarder::new(codec, start));
+        let key = self.tables.subscriptions.insert(Subscription {
+            publication: publication_key,
+            room,
+            client,
+            media,
+            peer: PeerKey::default(),
+            live: false,
+            audio: forwarder(MediaKind::Audio, audio),
+            video: forwarder(MediaKind::Video, video),
+        });
+        let role = Role::Subscriber(key);
+        let (peer, sdp) = match self.connect(now, owner, role, &offer, &tracks, draws) {
+            Ok(connected) => connected,
+            Err(error) => {
+                self.tables.subscriptions.remove(key);
+                return Err(error);
+            }
+        };
+        if let Some(subscription) = self.tables.subscriptions.get_mut(key) {
+            subscription.peer = peer;
+        }
+        if let Some(publication) = self.tables.publications.get_mut(publication_key) {
+            publication.subscriptions.push(key);
+        }
+        self.own(owner, Media::Subscription(key));
+        Ok(answer(sdp, &tracks, muted))
+    }
+
+    /// The room that a place is, if the client may do something there.
+    fn place(&self, client: ClientId, place: &Place) -> Result<Option<RoomKey>, RequestError> {
+        match place {
+            Place::Room(name) => self.joined(client, name).map(Some),
+            Place::Open => Ok(None),
+        }
+    }
+
+    fn check_new_media(
+        &self,
+        (client, media): Owner,
+        same: impl Fn(&Media) -> bool,
+    ) -> Result<(), RequestError> {
+        let limits = &self.config.limits;
+        if self.peers.len() >= limits.peers {
+            return Err(RequestError::TooMany(TooMany::Peers));
+        }
+        let Some(client) = self.tables.clients.get(&client) else {
+            return Ok(());
+        };
+        if client.media.contains_key(&media) {
+            return Err(RequestError::MediaInUse);
+        }
+        let count = client.media.values().filter(|media| same(media)).count();
+        let (limit, too_many) = if same(&Media::Publication(PublicationKey::default())) {
+            (
+                limits.publications_per_client,
+                TooMany::PublicationsPerClient,
+            )
+        } else {
+            (
+                limits.subscriptions_per_client,
+                TooMany::SubscriptionsPerClient,
+            )
+        };
+        if count >= limit {
+            Err(RequestError::TooMany(too_many))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn own(&mut self, (client, id): Owner, media: Media) {
+        self.tables
+            .clients
+            .entry(client)
+            .or_default()
+            .media
+            .insert(id, media);
+    }
+
+    /// Makes the peer of a new stream, and the answer for it.
+    fn connect(
+        &mut self,
+        now: Instant,
+        (client, media): Owner,
+        role: Role,
+        offer: &Offer,
+        tracks: &[Track],
+        draws: Draws,
+    ) -> Result<(PeerKey, String), RequestError> {
+        let Self {
+            peers,
+            config,
+            certificate,
+            provider,
+            outbox,
+            ..
+        } = self;
+        let mut sdp = String::new();
+        let key = peers.try_insert_with_key(|key| {
+            let blueprint = Blueprint {
+                key,
+                provider: std::sync::Arc::clone(provider),
+                certificate,
+                candidates: &config.candidates,
+                ufrag: encode_key(key) + &draws.ufrag,
+                password: draws.password,
+                stream: draws.stream,
+                offer,
+                tracks,
+                flow: match role {
+                    Role::Publisher(_) => Flow::Sends,
+                    Role::Subscriber(_) => Flow::Receives,
+                },
+                client,
+                media,
+                role,
+            };
+            let (peer, answer) = Peer::new(now, outbox, blueprint)?;
+            sdp = answer;
+            Ok::<_, RequestError>(peer)
+        })?;
+        self.deadlines
+            .insert((now + limits::CONNECT_TIMEOUT, Due::Connect(key)));
+        self.arm(key);
+        Ok((key, sdp))
+    }
+
+    /// A peer has finished ICE and DTLS.
+    pub(super) fn on_live(&mut self, now: Instant, key: PeerKey) {
+        let Some(peer) = self.peers.get(key) else {
+            return;
+        };
+        let (client, media, role) = (peer.client, peer.media, peer.role);
+        self.counters.connected += 1;
+        let expires = peer.consented + self.config.ice_timeout;
+        self.deadlines.insert((expires, Due::Consent(key)));
+        self.tell(client, News::Live { media });
+        match role {
+            Role::Publisher(publication) => {
+                if let Some(publication) = self.tables.publications.get_mut(publication) {
+                    publication.announced = true;
+                }
+                self.tell_of_publication(publication, true);
+            }
+            Role::Subscriber(subscription) => {
+                let Some(subscription) = self.tables.subscriptions.get_mut(subscription) else {
+                    return;
+                };
+                subscription.live = true;
+                let (publication, waits) =
+                    (subscription.publication, subscription.waits_for_keyframe());
+                if waits {
+                    self.want_keyframe(now, publication);
+                }
+            }
+        }
+    }
+
+    /// Ends a stream as its client asks.
+    pub(super) fn stop(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        media: MediaId,
+    ) -> Result<Reply, RequestError> {
+        let known = self
+            .tables
+            .clients
+            .get(&client)
+            .and_then(|client| client.media.get(&media));
+        let known = *known.ok_or(RequestError::NoSuchMedia)?;
+        self.end(now, known);
+        self.forget_idle(client);
+        Ok(Reply::Done)
+    }
+
+    /// Ends all streams of a client: those in one room, or those outside of rooms.
+    pub(super) fn stop_all(&mut self, now: Instant, client: ClientId, room: Option<RoomKey>) {
+        let Some(entry) = self.tables.clients.get(&client) else {
+            return;
+        };
+        let in_place = |media: &&Media| match **media {
+            Media::Publication(key) => self
+                .tables
+                .publications
+                .get(key)
+                .is_some_and(|stream| stream.room == room),
+            Media::Subscription(key) => self
+                .tables
+                .subscriptions
+                .get(key)
+                .is_some_and(|stream| stream.room == room),
+        };
+        let ending: Vec<Media> = entry.media.values().filter(in_place).copied().collect();
+        for media in ending {
+            self.end(now, media);
+        }
+    }
+
+    /// Ends the stream of a peer for a reason that its client is told.
+    pub(super) fn end_peer(&mut self, now: Instant, key: PeerKey, reason: EndReason) {
+        let Some(peer) = self.peers.get(key) else {
+            return;
+        };
+        let (client, media, role) = (peer.client, peer.media, peer.role);
+        tracing::debug!(client = client.0, media = media.0, ?reason, "peer ended");
+        self.tell(client, News::Ended { media, reason });
+        match role {
+            Role::Publisher(key) => self.end(now, Media::Publication(key)),
+            Role::Subscriber(key) => self.end(now, Media::Subscription(key)),
+        }
+        self.forget_idle(client);
+    }
+
+    fn end(&mut self, now: Instant, media: Media) {
+        match media {
+            Media::Publication(key) => self.end_publication(now, key),
+            Media::Subscription(key) => self.end_subscription(now, key),
+        }
+    }
+
+    fn end_publication(&mut self, now: Instant, key: PublicationKey) {
+        let announced = self
+            .tables
+            .publications
+            .get(key)
+            .is_some_and(|stream| stream.announced);
+        if announced {
+            self.tell_of_publication(key, false);
+        }
+        let Some(publication) = self.tables.publications.remove(key) else {
+            return;
+        };
+        self.tables
+            .publication_names
+            .remove(&(publication.room, publication.name));
+        if let Some(room) = publication
+            .room
+            .and_then(|room| self.tables.rooms.get_mut(room))
+            && let Some(participant) = room.participant_mut(publication.client)
+        {
+            participant.publications.retain(|other| *other != key);
+        }
+        if let Some(due) = publication.keyframes.due {
+            self.deadlines.remove(&(due, Due::Keyframe(key)));
+        }
+        self.close_peer(now, publication.peer);
+        for subscription in publication.subscriptions {
+            let Some(entry) = self.tables.subscriptions.get(subscription) else {
+                continue;
+            };
+            let (client, media) = (entry.client, entry.media);
+            self.tell(
+                client,
+                News::Ended {
+                    media,
+                    reason: EndReason::PublisherStopped,
+                },
+            );
+            self.end_subscription(now, subscription);
+            self.forget_idle(client);
+        }
+    }
+
+    fn end_subscription(&mut self, now: Instant, key: SubscriptionKey) {
+        let Some(subscription) = self.tables.subscriptions.remove(key) else {
+            return;
+        };
+        if let Some(publication) = self.tables.publications.get_mut(subscription.publication) {
+            publication.subscriptions.retain(|other| *other != key);
+        }
+        self.close_peer(now, subscription.peer);
+    }
+
+    /// Removes a peer and everything that leads to it.
+    fn close_peer(&mut self, now: Instant, key: PeerKey) {
+        let Some(mut peer) = self.peers.remove(key) else {
+            return;
+        };
+        // What it says last is for the wire; the news of it find nobody.
+        peer.close(now, &mut self.outbox);
+        for path in &peer.paths {
+            self.tables.paths.remove(path);
+        }
+        if let Some(wake) = peer.wake {
+            self.deadlines.remove(&(wake, Due::Peer(key)));
+        }
+        // The other deadlines of the peer find nobody when they come.
+        if let Some(client) = self.tables.clients.get_mut(&peer.client) {
+            client.media.remove(&peer.media);
+        }
+    }
+
+    pub(super) fn set_muted(
+        &mut self,
+        client: ClientId,
+        media: MediaId,
+        kind: MediaKind,
+        muted: bool,
+    ) -> Result<Reply, RequestError> {
+        let key = self.publication_of(client, media)?;
+        if let Some(publication) = self.tables.publications.get_mut(key) {
+            match kind {
+                MediaKind::Audio => publication.muted.audio = muted,
+                MediaKind::Video => publication.muted.video = muted,
+            }
+        }
+        self.tell_players(key, |media| News::Muted { media, kind, muted });
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn send_data(
+        &mut self,
+        client: ClientId,
+        media: MediaId,
+        payload: &str,
+    ) -> Result<Reply, RequestError> {
+        if payload.len() > limits::DATA_BYTES {
+            return Err(RequestError::TooLong {
+                what: "payload",
+                limit: limits::DATA_BYTES,
+            });
+        }
+        let key = self.publication_of(client, media)?;
+        self.tell_players(key, |media| News::Data {
+            media,
+            payload: payload.to_owned(),
+        });
+        Ok(Reply::Done)
+    }
+
+    fn publication_of(
+        &self,
+        client: ClientId,
+        media: MediaId,
+    ) -> Result<PublicationKey, RequestError> {
+        let entry = self
+            .tables
+            .clients
+            .get(&client)
+            .and_then(|client| client.media.get(&media));
+        match entry {
+            Some(Media::Publication(key)) => Ok(*key),
+            Some(Media::Subscription(_)) | None => Err(RequestError::NoSuchMedia),
+        }
+    }
+
+    fn tell_players(&mut self, key: PublicationKey, news: impl Fn(MediaId) -> News) {
+        let Some(publication) = self.tables.publications.get(key) else {
+            return;
+        };
+        let players = publication.subscriptions.iter();
+        let players = players.filter_map(|key| self.tables.subscriptions.get(*key));
+        let players: Vec<Owner> = players
+            .map(|player| (player.client, player.media))
+            .collect();
+        for (client, media) in players {
+            self.tell(client, news(media));
+        }
+    }
+
+    pub(super) fn find(
+        &self,
+        client: ClientId,
+        place: &Place,
+        name: PublicationName,
+    ) -> Result<Reply, RequestError> {
+        let room = self.place(client, place)?;
+        let key = self.tables.publication_names.get(&(room, name));
+        let publication = key.and_then(|key| self.tables.publications.get(*key));
+        Ok(Reply::Available(
+            publication.is_some_and(|publication| publication.announced),
+        ))
+    }
+}
+
+fn codec_of(tracks: &[Track], kind: MediaKind) -> Option<Codec> {
+    tracks
+        .iter()
+        .find(|track| track.kind == kind)
+        .map(|track| track.payload.codec)
+}
+
+fn answer(sdp: String, tracks: &[Track], muted: Muted) -> Reply {
+    let has = |kind| codec_of(tracks, kind).is_some();
+    Reply::Answer {
+        sdp,
+        audio: has(MediaKind::Audio),
+        video: has(MediaKind::Video),
+        muted,
+    }
+}

@@ -1,0 +1,156 @@
+//! What there is: rooms, participants, publications, subscriptions and who owns them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use slotmap::{SlotMap, new_key_type};
+
+use crate::forwarder::Forwarder;
+use crate::names::{Identity, PublicationName, RoomName};
+use crate::peer::Path;
+use crate::request::{ClientId, MediaId, MediaKind, Muted};
+use crate::sdp::narrow::Codecs;
+
+new_key_type! {
+    /// A room.
+    pub(crate) struct RoomKey;
+    /// A WebRTC connection.
+    pub(crate) struct PeerKey;
+    /// A stream that someone offers.
+    pub(crate) struct PublicationKey;
+    /// A stream that someone plays.
+    pub(crate) struct SubscriptionKey;
+}
+
+/// A room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) name: RoomName,
+    /// In the order of their coming.
+    pub(crate) participants: Vec<Participant>,
+}
+
+/// A member of a room.
+#[derive(Debug)]
+pub(crate) struct Participant {
+    pub(crate) client: ClientId,
+    pub(crate) identity: Identity,
+    /// Oldest first.
+    pub(crate) publications: Vec<PublicationKey>,
+}
+
+impl Room {
+    pub(crate) fn participant(&self, client: ClientId) -> Option<&Participant> {
+        self.participants
+            .iter()
+            .find(|participant| participant.client == client)
+    }
+
+    pub(crate) fn participant_mut(&mut self, client: ClientId) -> Option<&mut Participant> {
+        self.participants
+            .iter_mut()
+            .find(|participant| participant.client == client)
+    }
+
+    /// Everyone but `client`.
+    pub(crate) fn others(&self, client: ClientId) -> impl Iterator<Item = ClientId> + '_ {
+        let clients = self
+            .participants
+            .iter()
+            .map(|participant| participant.client);
+        clients.filter(move |other| *other != client)
+    }
+}
+
+/// A signalling connection that is in a room or has media.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    pub(crate) rooms: BTreeSet<RoomKey>,
+    pub(crate) media: BTreeMap<MediaId, Media>,
+}
+
+/// What a [`MediaId`] stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Media {
+    Publication(PublicationKey),
+    Subscription(SubscriptionKey),
+}
+
+/// A stream that someone offers.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    pub(crate) name: PublicationName,
+    /// The room it is in; `None` outside of rooms.
+    pub(crate) room: Option<RoomKey>,
+    pub(crate) client: ClientId,
+    pub(crate) peer: PeerKey,
+    pub(crate) codecs: Codecs,
+    /// The others of the room have been told of it.
+    pub(crate) announced: bool,
+    pub(crate) muted: Muted,
+    pub(crate) subscriptions: Vec<SubscriptionKey>,
+    pub(crate) keyframes: Keyframes,
+    /// The source that each kind comes from, and when it was last heard.
+    pub(crate) audio_source: Option<(u32, Instant)>,
+    pub(crate) video_source: Option<(u32, Instant)>,
+}
+
+impl Publication {
+    pub(crate) fn source_mut(&mut self, kind: MediaKind) -> &mut Option<(u32, Instant)> {
+        match kind {
+            MediaKind::Audio => &mut self.audio_source,
+            MediaKind::Video => &mut self.video_source,
+        }
+    }
+}
+
+/// The key frame requests to one publisher.
+#[derive(Debug, Default)]
+pub(crate) struct Keyframes {
+    pub(crate) sent: Option<Instant>,
+    /// Someone has asked since the last key frame came.
+    pub(crate) wanted: bool,
+    /// When the next request may be sent, if one is to be.
+    pub(crate) due: Option<Instant>,
+}
+
+/// A stream that someone plays.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) publication: PublicationKey,
+    /// The room of the publication, noted where the subscription was granted.
+    pub(crate) room: Option<RoomKey>,
+    pub(crate) client: ClientId,
+    pub(crate) media: MediaId,
+    pub(crate) peer: PeerKey,
+    pub(crate) live: bool,
+    pub(crate) audio: Option<Forwarder>,
+    pub(crate) video: Option<Forwarder>,
+}
+
+impl Subscription {
+    pub(crate) fn forwarder_mut(&mut self, kind: MediaKind) -> Option<&mut Forwarder> {
+        match kind {
+            MediaKind::Audio => self.audio.as_mut(),
+            MediaKind::Video => self.video.as_mut(),
+        }
+    }
+
+    /// Whether a key frame is what it waits for.
+    pub(crate) fn waits_for_keyframe(&self) -> bool {
+        self.live && self.video.as_ref().is_some_and(Forwarder::is_waiting)
+    }
+}
+
+/// All tables but that of the peers.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub(crate) rooms: SlotMap<RoomKey, Room>,
+    pub(crate) room_names: BTreeMap<RoomName, RoomKey>,
+    pub(crate) clients: BTreeMap<ClientId, Client>,
+    pub(crate) publications: SlotMap<PublicationKey, Publication>,
+    pub(crate) publication_names: BTreeMap<(Option<RoomKey>, PublicationName), PublicationKey>,
+    pub(crate) subscriptions: SlotMap<SubscriptionKey, Subscription>,
+    /// Whose datagrams come by which way.
+    pub(crate) paths: BTreeMap<Path, PeerKey>,
+}
