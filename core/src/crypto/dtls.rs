@@ -11,7 +11,7 @@ use str0m::crypto::CryptoError;
 use str0m::crypto::dtls::{DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, ProtocolVersion};
 
 use super::key_exchange;
-use crate::entropy;
+use crate::{entropy, epoch};
 
 /// Makes DTLS connections with `dimpl`. Connections are made and driven inside of
 /// [`Entropy::lend`](crate::entropy::Entropy::lend); elsewhere they fail.
@@ -49,6 +49,7 @@ impl DtlsProvider for SeededDtls {
             .map_err(|error| CryptoError::Other(error.to_string()))?;
         let config = Arc::new(config);
         let certificate = certificate.clone();
+        let now = epoch::to_dtls(now);
         let dtls = match version {
             DtlsVersion::Dtls12 => Dtls::new_12(config, certificate, now),
             DtlsVersion::Dtls13 => Dtls::new_13(config, certificate, now),
@@ -101,11 +102,15 @@ impl DtlsInstance for Connection {
     }
 
     fn poll_output<'a>(&mut self, buffer: &'a mut [u8]) -> DtlsOutput<'a> {
-        self.dtls.poll_output(buffer)
+        let output = self.dtls.poll_output(buffer);
+        if let DtlsOutput::Timeout(at) = output {
+            return DtlsOutput::Timeout(epoch::from_dtls(at));
+        }
+        output
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
-        self.dtls.handle_timeout(now)
+        self.dtls.handle_timeout(epoch::to_dtls(now))
     }
 
     fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
