@@ -1,6 +1,13 @@
 //! The Parlor SFU: rooms, peers and forwarding as a pure state machine.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests take their first instant from the clock"
+    )
+)]
 
 mod codec;
 pub mod config;

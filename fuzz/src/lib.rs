@@ -1,1 +1,14 @@
-//! The simulator and the fuzz entry points of Parlor.
+//! The simulator: a machine, clients and the network between them, all in virtual time.
+//!
+//! A [`World`] has one `Sfu` and any number of [`Client`]s. It jumps from one moment at which
+//! something happens to the next; nothing sleeps, and a seed decides everything.
+
+#![deny(unsafe_code)]
+
+mod client;
+mod media;
+mod world;
+
+pub use client::{Client, Received};
+pub use media::{Codec, Kinds, audio_payload, video_payloads};
+pub use world::{ClientKey, Network, World, scripted_call};

@@ -40,6 +40,9 @@ pub(crate) fn complete(answer: &str, offer: &Offer, tracks: &[Track], stream: &s
                 push(&mut text, format_args!("c=IN IP4 0.0.0.0"));
                 push(&mut text, format_args!("a=mid:{}", section.mid));
                 push(&mut text, format_args!("a=inactive"));
+                if let Some(rtpmap) = &section.first_rtpmap {
+                    push(&mut text, format_args!("a=rtpmap:{format} {rtpmap}"));
+                }
             }
         }
     }

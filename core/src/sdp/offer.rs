@@ -56,6 +56,8 @@ pub(crate) struct Section {
     pub(crate) protocol: String,
     /// The first format of the `m=` line, to be repeated where the section is refused.
     pub(crate) first_format: String,
+    /// What the offer maps that format to.
+    pub(crate) first_rtpmap: Option<String>,
     pub(crate) refused: bool,
     pub(crate) mid: String,
     pub(crate) direction: Direction,
@@ -342,11 +344,15 @@ impl<'a> Raw<'a> {
         if mid.is_empty() || mid.len() > 16 || !mid.bytes().all(token) {
             return Err(BadOffer::because("an a=mid is not valid"));
         }
+        let first = self.formats.first().copied().unwrap_or("0");
         Ok(Section {
             kind,
             media: self.media.to_owned(),
             protocol: self.protocol.to_owned(),
-            first_format: self.formats.first().copied().unwrap_or("0").to_owned(),
+            first_rtpmap: first.parse().ok().and_then(|number| {
+                find(&self.rtpmaps, number).map(|rtpmap| rtpmap.trim().to_owned())
+            }),
+            first_format: first.to_owned(),
             refused: self.port == "0" && index == 0,
             direction: self.direction.or(session).unwrap_or(SEND_RECEIVE),
             payloads: self.payloads(),

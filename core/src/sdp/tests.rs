@@ -1,1 +1,192 @@
+use super::answer;
+use super::narrow::{Codecs, Flow, tracks_to_play, tracks_to_publish, write};
+use super::offer::Offer;
+use crate::codec::{Codec, H264};
+use crate::config::{AudioCodec, Config, VideoCodec};
+use crate::request::{MediaKind, RequestError};
 
+const PUBLISH: &str = include_str!("fixtures/chromium-publish.sdp");
+const PLAY: &str = include_str!("fixtures/chromium-play.sdp");
+const AUDIO: &str = include_str!("fixtures/chromium-publish-audio.sdp");
+
+const BASELINE: Codec = Codec::H264(H264 {
+    profile_level_id: 0x42_e01f,
+    fragments: true,
+});
+
+fn config(video: &[VideoCodec], audio: &[AudioCodec]) -> Config {
+    Config {
+        video_codecs: video.to_vec(),
+        audio_codecs: audio.to_vec(),
+        ..Config::default()
+    }
+}
+
+fn chosen(offer: &str, config: &Config) -> Result<Vec<(u8, Codec, Option<u8>)>, RequestError> {
+    let tracks = tracks_to_publish(&Offer::parse(offer)?, config)?;
+    let payloads = tracks.into_iter().map(|track| track.payload);
+    Ok(payloads
+        .map(|payload| (payload.number, payload.codec, payload.rtx))
+        .collect())
+}
+
+#[test]
+fn the_first_configured_codec_that_is_offered_is_chosen() {
+    let default = chosen(PUBLISH, &Config::default()).expect("chosen");
+    assert_eq!(default[0], (111, Codec::Opus, None));
+    assert_eq!((default[1].0, default[1].1), (108, BASELINE));
+    assert!(default[1].2.is_some(), "with retransmissions");
+    let other = config(&[VideoCodec::Vp8], &[AudioCodec::Pcma, AudioCodec::Opus]);
+    let other = chosen(PUBLISH, &other).expect("chosen");
+    assert_eq!(other[0], (8, Codec::Pcma, None));
+    assert_eq!((other[1].0, other[1].1), (96, Codec::Vp8));
+    let stripped = PUBLISH.replace("opus/48000", "other/48000");
+    let stripped = chosen(&stripped, &Config::default()).expect("chosen");
+    assert_eq!(stripped[0], (0, Codec::Pcmu, None));
+}
+
+#[test]
+fn a_kind_without_a_common_codec_refuses_the_whole() {
+    let video = config(&[], &[AudioCodec::Opus]);
+    assert_eq!(chosen(PUBLISH, &video), Err(RequestError::NoCommonCodecs));
+    assert!(
+        chosen(AUDIO, &video).is_ok(),
+        "where no picture is offered, none is missed"
+    );
+    let sent = Codecs {
+        audio: Some(Codec::Opus),
+        video: Some(Codec::Vp8),
+    };
+    let offer = Offer::parse(&PLAY.replace("VP8/90000", "VP7/90000")).expect("parses");
+    assert_eq!(
+        tracks_to_play(&offer, sent),
+        Err(RequestError::NoCommonCodecs)
+    );
+}
+
+#[test]
+fn a_player_gets_its_own_payload_types_for_what_is_sent() {
+    let offer = Offer::parse(PLAY).expect("parses");
+    let codecs = Codecs {
+        audio: Some(Codec::Opus),
+        video: Some(BASELINE),
+    };
+    let tracks = tracks_to_play(&offer, codecs).expect("plays");
+    assert_eq!(tracks.len(), 2);
+    assert_eq!(tracks[1].payload.codec, BASELINE);
+    let audio_only = Codecs {
+        audio: Some(Codec::Opus),
+        video: None,
+    };
+    let tracks = tracks_to_play(&offer, audio_only).expect("plays");
+    assert!(matches!(tracks.as_slice(), [track] if track.kind == MediaKind::Audio));
+}
+
+#[test]
+fn a_dangling_apt_is_left_out() {
+    // What the SDK's stripCodecs leaves behind (wcs-protocol.md §0, 19).
+    let number = "108";
+    let stripped: Vec<&str> = PUBLISH
+        .lines()
+        .filter(|line| {
+            !line.starts_with(&format!("a=rtpmap:{number} "))
+                && !line.starts_with(&format!("a=fmtp:{number} "))
+                && !line.starts_with(&format!("a=rtcp-fb:{number} "))
+        })
+        .collect();
+    let stripped = stripped.join("\r\n").replace(" 108 ", " ");
+    let chosen = chosen(&stripped, &Config::default()).expect("chosen");
+    assert_ne!(chosen[1].0, 108);
+    let offer = Offer::parse(&stripped).expect("parses");
+    let tracks = tracks_to_publish(&offer, &Config::default()).expect("chosen");
+    assert!(!write(&offer, &tracks, Flow::Sends).contains("apt=108"));
+}
+
+#[test]
+fn what_str0m_gets_is_one_codec_a_section_without_candidates() {
+    let with_candidate = PUBLISH.replacen(
+        "a=ice-ufrag",
+        "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\na=ice-ufrag",
+        1,
+    );
+    let offer = Offer::parse(&with_candidate).expect("parses");
+    let tracks = tracks_to_publish(&offer, &Config::default()).expect("chosen");
+    let text = write(&offer, &tracks, Flow::Sends);
+    assert!(!text.contains("candidate"));
+    assert_eq!(text.matches("a=rtpmap:").count(), 3, "{text}");
+    assert_eq!(text.matches("a=ssrc-group:FID").count(), 1, "{text}");
+    assert!(text.contains("a=group:BUNDLE 0 1\r\n"));
+    assert!(text.contains("transport-wide-cc"));
+    let offer = Offer::parse(PLAY).expect("parses");
+    let codecs = Codecs {
+        audio: Some(Codec::Opus),
+        video: Some(Codec::Vp8),
+    };
+    let tracks = tracks_to_play(&offer, codecs).expect("plays");
+    assert!(!write(&offer, &tracks, Flow::Receives).contains("transport-wide-cc"));
+}
+
+#[test]
+fn refused_sections_keep_their_places_and_all_tracks_share_a_stream() {
+    let offer = Offer::parse(PLAY).expect("parses");
+    let codecs = Codecs {
+        audio: None,
+        video: Some(Codec::Vp8),
+    };
+    let tracks = tracks_to_play(&offer, codecs).expect("plays");
+    let answered = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=msid-semantic: WMS x\r\n\
+                    m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=msid:x y\r\n\
+                    a=ssrc:5 msid:x y\r\na=ssrc:5 cname:z\r\n";
+    let text = answer::complete(answered, &offer, &tracks, "stream");
+    let audio = text
+        .find("m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n")
+        .expect("refused");
+    let video = text.find("m=video 9").expect("answered");
+    assert!(audio < video);
+    assert!(text.contains("a=msid:stream y\r\na=ssrc:5 msid:stream y\r\na=ssrc:5 cname:z\r\n"));
+    assert!(text.contains("a=msid-semantic: WMS stream\r\n"));
+}
+
+#[test]
+fn broken_offers_are_refused_with_a_reason() {
+    let reason = |text: &str| Offer::parse(text).map(drop).expect_err("refused").0;
+    assert_eq!(reason("hello"), "it does not begin with v=0");
+    assert_eq!(reason("v=0\r\n"), "it has no media section");
+    assert_eq!(
+        reason(&"m=audio 9 X 0\r\n".repeat(9)),
+        "it does not begin with v=0"
+    );
+    let many = format!("v=0\r\n{}", "m=audio 9 X 0\r\n".repeat(9));
+    assert_eq!(reason(&many), "it has too many media sections");
+    assert_eq!(
+        reason(&PUBLISH.replace("a=fingerprint", "a=nothing")),
+        "a=fingerprint is missing"
+    );
+    assert_eq!(
+        reason(&PUBLISH.replace("a=ice-pwd:", "a=ice-pwd:é")),
+        "a=ice-pwd is not valid"
+    );
+    assert_eq!(
+        reason(&PUBLISH.replace("a=mid:1", "a=mid:0")),
+        "two media sections have the same mid"
+    );
+    assert_eq!(
+        reason(&PUBLISH.replace("t=0 0", "t=0 0\r\na=ice-lite")).contains("ICE-lite"),
+        true
+    );
+    let long = format!("{PUBLISH}{}", "a=x\r\n".repeat(20_000));
+    assert_eq!(reason(&long), "it is too long");
+}
+
+#[test]
+fn one_payload_type_in_two_sections_is_refused() {
+    // In a bundle the payload type tells the sections apart.
+    let clash = AUDIO.to_owned()
+        + "m=video 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=sendonly\r\n\
+                                    a=rtpmap:111 VP8/90000\r\n";
+    let refused = chosen(&clash, &Config::default());
+    assert!(
+        matches!(refused, Err(RequestError::BadOffer(_))),
+        "{refused:?}"
+    );
+}

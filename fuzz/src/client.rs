@@ -1,0 +1,351 @@
+//! A simulated client: one str0m connection that publishes or plays, as a browser's does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parlor_core::simulation::{self, Randomness};
+use parlor_core::{Certificate, ClientId, MediaId, Seed};
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+
+use crate::media::{Codec, Kinds, audio_payload, video_payloads};
+
+/// Time between two pictures.
+const PICTURE: Duration = Duration::from_millis(40);
+/// Time between two packets of sound.
+const SOUND: Duration = Duration::from_millis(20);
+
+/// A packet that a player got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// A picture's, as opposed to sound's.
+    pub video: bool,
+    /// The extended sequence number.
+    pub sequence: u64,
+    /// The RTP timestamp.
+    pub timestamp: u32,
+    /// The payload.
+    pub payload: Arc<[u8]>,
+    /// When it arrived.
+    pub at: Instant,
+}
+
+/// One connection of a simulated client.
+pub struct Client {
+    rtc: Rtc,
+    randomness: Randomness,
+    pending: Option<SdpPendingOffer>,
+    /// The client's address.
+    pub address: SocketAddr,
+    /// Who it is to the machine.
+    pub owner: (ClientId, MediaId),
+    kinds: Kinds,
+    audio: Option<Mid>,
+    video: Option<Mid>,
+    sends: bool,
+    /// ICE and DTLS are done.
+    pub connected: bool,
+    /// The other side has said goodbye.
+    pub closed: bool,
+    /// No packets leave and none arrive: the network is gone.
+    pub unplugged: bool,
+    /// What has arrived, oldest first.
+    pub received: Vec<Received>,
+    /// Key frame requests that have arrived.
+    pub keyframe_requests: Vec<Instant>,
+    /// The pictures sent so far.
+    pub pictures: u64,
+    sounds: u64,
+    sequence: u64,
+    key_due: bool,
+    next_picture: Instant,
+    next_sound: Instant,
+    deadline: Instant,
+}
+
+impl Client {
+    /// Makes a connection with its offer's text: one that sends, or one that receives.
+    pub fn offer(
+        now: Instant,
+        seed: u64,
+        address: SocketAddr,
+        owner: (ClientId, MediaId),
+        kinds: Kinds,
+        sends: bool,
+    ) -> (Self, String) {
+        let mut bytes = [0x5a; 32];
+        bytes[..8].copy_from_slice(&seed.to_be_bytes());
+        let seed = Seed(bytes);
+        let mut randomness = Randomness::new(&seed);
+        let (rtc, offer, pending, audio, video) = randomness.lend(|| {
+            let mut rtc = config(&seed, kinds).build(now);
+            let candidate = Candidate::host(address, "udp").expect("a valid address");
+            rtc.add_local_candidate(candidate);
+            let mut changes = rtc.sdp_api();
+            let direction = if sends {
+                Direction::SendOnly
+            } else {
+                Direction::RecvOnly
+            };
+            let mut add = |kind| changes.add_media(kind, direction, Some("s".into()), None, None);
+            let audio = kinds.audio.then(|| add(MediaKind::Audio));
+            let video = kinds.video.map(|_| add(MediaKind::Video));
+            let (offer, pending) = changes.apply().expect("media was added");
+            (rtc, offer.to_sdp_string(), pending, audio, video)
+        });
+        let client = Self {
+            rtc,
+            randomness,
+            pending: Some(pending),
+            address,
+            owner,
+            kinds,
+            audio,
+            video,
+            sends,
+            connected: false,
+            closed: false,
+            unplugged: false,
+            received: Vec::new(),
+            keyframe_requests: Vec::new(),
+            pictures: 0,
+            sounds: 0,
+            sequence: 1 + seed.0[7] as u64 * 251,
+            key_due: true,
+            next_picture: now,
+            next_sound: now,
+            deadline: now,
+        };
+        (client, offer)
+    }
+
+    /// Takes the answer in.
+    ///
+    /// # Panics
+    /// Where it is not one to the offer.
+    pub fn accept(&mut self, answer: &str) {
+        let Self {
+            rtc,
+            randomness,
+            pending,
+            ..
+        } = self;
+        let pending = pending.take().expect("one answer");
+        let answer = SdpAnswer::from_sdp_string(answer).expect("an answer");
+        randomness
+            .lend(|| rtc.sdp_api().accept_answer(pending, answer))
+            .expect("it fits");
+    }
+
+    /// When something is to be done next.
+    pub fn deadline(&self) -> Instant {
+        if self.connected && self.sends && !self.closed {
+            let picture = if self.video.is_some() {
+                self.next_picture
+            } else {
+                self.deadline
+            };
+            let sound = if self.audio.is_some() {
+                self.next_sound
+            } else {
+                self.deadline
+            };
+            self.deadline.min(picture).min(sound)
+        } else {
+            self.deadline
+        }
+    }
+
+    /// Does what is due, and returns the datagrams to send with their destinations.
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<(SocketAddr, Vec<u8>)> {
+        if self.connected && self.sends && !self.closed {
+            self.write_due(now);
+        }
+        let Self {
+            rtc, randomness, ..
+        } = self;
+        // A failing client is silent from then on; the test sees that.
+        let _ = randomness.lend(|| rtc.handle_input(Input::Timeout(now)));
+        self.drain(now)
+    }
+
+    /// Takes a datagram in, and returns the datagrams to send.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        contents: &[u8],
+    ) -> Vec<(SocketAddr, Vec<u8>)> {
+        let Self {
+            rtc,
+            randomness,
+            address,
+            ..
+        } = self;
+        if let Ok(receive) = Receive::new(Protocol::Udp, source, *address, contents) {
+            let _ = randomness.lend(|| rtc.handle_input(Input::Receive(now, receive)));
+        }
+        self.drain(now)
+    }
+
+    /// Asks for a key frame, as a decoder does that has lost its picture.
+    pub fn request_keyframe(&mut self) {
+        let Some(mid) = self.video else { return };
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+    }
+
+    fn write_due(&mut self, now: Instant) {
+        if let Some(mid) = self.audio
+            && self.next_sound <= now
+        {
+            self.next_sound += SOUND;
+            self.sounds += 1;
+            let timestamp = (self.sounds as u32).wrapping_mul(960);
+            let payload = audio_payload(self.sounds);
+            self.write(now, mid, 50_000 + self.sounds, timestamp, false, payload);
+        }
+        if let (Some(mid), Some(codec)) = (self.video, self.kinds.video)
+            && self.next_picture <= now
+        {
+            self.next_picture += PICTURE;
+            self.pictures += 1;
+            let timestamp = (self.pictures as u32).wrapping_mul(3_600);
+            let payloads = video_payloads(codec, self.pictures, std::mem::take(&mut self.key_due));
+            let last = payloads.len() - 1;
+            for (index, payload) in payloads.into_iter().enumerate() {
+                self.sequence += 1;
+                self.write(now, mid, self.sequence, timestamp, index == last, payload);
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        now: Instant,
+        mid: Mid,
+        sequence: u64,
+        timestamp: u32,
+        marker: bool,
+        payload: Vec<u8>,
+    ) {
+        let Self {
+            rtc, randomness, ..
+        } = self;
+        let pts = rtc
+            .media(mid)
+            .map(|media| media.remote_pts().to_vec())
+            .unwrap_or_default();
+        let Some(pt) = pts.first().copied() else {
+            return;
+        };
+        let nackable = rtc
+            .media(mid)
+            .is_some_and(|media| media.kind() == MediaKind::Video);
+        randomness.lend(|| {
+            if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
+                let write = RtpWrite::new(pt, sequence.into(), timestamp, now, payload);
+                stream.write_rtp(write.marker(marker).nackable(nackable));
+            }
+            let _ = rtc.handle_input(Input::Timeout(now));
+        });
+    }
+
+    fn drain(&mut self, now: Instant) -> Vec<(SocketAddr, Vec<u8>)> {
+        let mut datagrams = Vec::new();
+        loop {
+            let Self {
+                rtc, randomness, ..
+            } = self;
+            match randomness.lend(|| rtc.poll_output()) {
+                Ok(Output::Timeout(at)) => {
+                    self.deadline = at;
+                    return datagrams;
+                }
+                Ok(Output::Transmit(transmit)) => {
+                    datagrams.push((transmit.destination, transmit.contents.into()));
+                }
+                Ok(Output::Event(event)) => self.hear(now, event),
+                Err(_) => {
+                    self.closed = true;
+                    self.deadline = now + Duration::from_secs(3_600);
+                    return datagrams;
+                }
+            }
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "str0m's events are non-exhaustive"
+    )]
+    fn hear(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Connected => {
+                self.connected = true;
+                self.next_picture = now;
+                self.next_sound = now;
+            }
+            Event::Closed => self.closed = true,
+            Event::KeyframeRequest(_) => {
+                self.keyframe_requests.push(now);
+                self.key_due = true;
+            }
+            Event::RtpPacket(packet) => self.take(now, &packet),
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, now: Instant, packet: &RtpPacket) {
+        let mid = self
+            .rtc
+            .direct_api()
+            .stream_rx(&packet.header.ssrc)
+            .map(|stream| stream.mid());
+        self.received.push(Received {
+            video: mid == self.video,
+            sequence: *packet.seq_no,
+            timestamp: packet.header.timestamp,
+            payload: Arc::clone(&packet.payload),
+            at: now,
+        });
+    }
+
+    /// What has arrived of one kind.
+    pub fn received(&self, video: bool) -> Vec<&Received> {
+        self.received
+            .iter()
+            .filter(|packet| packet.video == video)
+            .collect()
+    }
+}
+
+fn config(seed: &Seed, kinds: Kinds) -> RtcConfig {
+    let config = RtcConfig::new()
+        .set_crypto_provider(simulation::provider())
+        .set_dtls_cert(certificate(seed))
+        .set_rtp_mode(true)
+        .clear_codecs()
+        .enable_opus(true, false);
+    match kinds.video {
+        Some(Codec::H264) => config.enable_h264(true),
+        Some(Codec::Vp8) => config.enable_vp8(true),
+        None => config,
+    }
+}
+
+fn certificate(seed: &Seed) -> str0m::config::DtlsCert {
+    let Certificate {
+        certificate,
+        private_key,
+    } = Certificate::from_seed(seed);
+    str0m::config::DtlsCert {
+        certificate,
+        private_key,
+    }
+}

@@ -1,0 +1,368 @@
+//! A machine, its clients and the network between them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use parlor_core::simulation::Randomness;
+use parlor_core::{
+    Certificate, ClientId, Config, Datagram, Event, Identity, MediaId, News, Place,
+    PublicationName, Reply, Request, RequestError, RoomName, Seed, Sfu,
+};
+use sha2::{Digest, Sha256};
+
+use crate::client::Client;
+use crate::media::Kinds;
+
+/// Which client of a world.
+pub type ClientKey = usize;
+
+/// What the network does to datagrams.
+#[derive(Debug, Clone, Copy)]
+pub struct Network {
+    /// Time on the way.
+    pub latency: Duration,
+    /// Further time, at most, drawn for each datagram: it reorders.
+    pub jitter: Duration,
+    /// Datagrams lost in a thousand.
+    pub loss: u64,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            latency: Duration::from_millis(10),
+            jitter: Duration::ZERO,
+            loss: 0,
+        }
+    }
+}
+
+enum End {
+    Server { source: SocketAddr },
+    Client { source: SocketAddr, key: ClientKey },
+}
+
+/// A machine, its clients and the network between them, in virtual time.
+pub struct World {
+    /// The machine.
+    pub sfu: Sfu,
+    /// The present.
+    pub now: Instant,
+    /// The network, which may change at any time.
+    pub network: Network,
+    /// The clients' connections.
+    pub clients: Vec<Client>,
+    /// News that the machine has told, oldest first.
+    pub events: Vec<Event>,
+    flights: BTreeMap<(Instant, u64), (End, Vec<u8>)>,
+    launched: u64,
+    randomness: Randomness,
+    seed: u64,
+    digest: Sha256,
+}
+
+/// The machine's address.
+const SERVER: ([u8; 4], u16) = ([192, 0, 2, 1], 50_000);
+/// Steps that a run may take: more is a livelock.
+const STEPS: u64 = 5_000_000;
+
+impl World {
+    /// A world with an empty machine.
+    pub fn new(seed: u64, base: Instant, config: Config) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_be_bytes());
+        let server = Seed(bytes);
+        bytes[31] = 1;
+        let config = Config {
+            candidates: vec![SERVER.into()],
+            ..config
+        };
+        let certificate = Certificate::from_seed(&server);
+        Self {
+            sfu: Sfu::new(config, certificate, server, base),
+            now: base,
+            network: Network::default(),
+            clients: Vec::new(),
+            events: Vec::new(),
+            flights: BTreeMap::new(),
+            launched: 0,
+            randomness: Randomness::new(&Seed(bytes)),
+            seed,
+            digest: Sha256::new(),
+        }
+    }
+
+    /// Asks the machine for something.
+    pub fn request(&mut self, client: u64, request: Request) -> Result<Reply, RequestError> {
+        let reply = self.sfu.handle_request(self.now, ClientId(client), request);
+        self.digest.update(format!("{reply:?}"));
+        self.drain();
+        reply
+    }
+
+    /// Lets a client enter a room.
+    pub fn join(&mut self, client: u64, room: &str, identity: &str) -> Result<Reply, RequestError> {
+        let identity = Identity::new(identity).expect("a name");
+        self.request(
+            client,
+            Request::Join {
+                room: room_name(room),
+                identity,
+            },
+        )
+    }
+
+    /// Begins a publication by a client; in a room, or outside of rooms for an empty name.
+    pub fn publish(
+        &mut self,
+        client: u64,
+        media: u32,
+        room: &str,
+        name: &str,
+        kinds: Kinds,
+    ) -> Result<ClientKey, RequestError> {
+        let (place, name) = (place(room), publication_name(name));
+        self.connect(client, media, kinds, true, |media, offer| {
+            Request::Publish {
+                media,
+                place,
+                name,
+                offer,
+            }
+        })
+    }
+
+    /// Begins a subscription by a client.
+    pub fn play(
+        &mut self,
+        client: u64,
+        media: u32,
+        room: &str,
+        name: &str,
+        kinds: Kinds,
+    ) -> Result<ClientKey, RequestError> {
+        let (place, name) = (place(room), publication_name(name));
+        self.connect(client, media, kinds, false, |media, offer| {
+            Request::Subscribe {
+                media,
+                place,
+                name,
+                offer,
+            }
+        })
+    }
+
+    fn connect(
+        &mut self,
+        client: u64,
+        media: u32,
+        kinds: Kinds,
+        sends: bool,
+        request: impl FnOnce(MediaId, String) -> Request,
+    ) -> Result<ClientKey, RequestError> {
+        let key = self.clients.len();
+        let port = 10_000 + u16::try_from(key % 50_000).unwrap_or(0);
+        let host = [198, 51, 100, u8::try_from(key / 50_000).unwrap_or(0)];
+        let owner = (ClientId(client), MediaId(media));
+        let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(key as u64);
+        let (mut connection, offer) =
+            Client::offer(self.now, seed, (host, port).into(), owner, kinds, sends);
+        match self.request(client, request(MediaId(media), offer))? {
+            Reply::Answer { sdp, .. } => connection.accept(&sdp),
+            Reply::Done | Reply::Joined { .. } | Reply::Available(_) => {
+                unreachable!("an offer is answered")
+            }
+        }
+        self.clients.push(connection);
+        Ok(key)
+    }
+
+    /// Lets time pass.
+    ///
+    /// # Panics
+    /// Where it takes more steps than a live world needs.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        for _ in 0..STEPS {
+            let Some(next) = self.next().filter(|next| *next <= end) else {
+                self.now = end;
+                self.sfu.check();
+                return;
+            };
+            self.now = self.now.max(next);
+            self.step();
+        }
+        unreachable!("livelock");
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let machine = self.sfu.poll_timeout().map(|deadline| deadline.at);
+        let flight = self.flights.keys().next().map(|(at, _)| *at);
+        let clients = self.clients.iter().filter(|client| !client.unplugged);
+        let client = clients.map(Client::deadline).min();
+        [machine, flight, client].into_iter().flatten().min()
+    }
+
+    fn step(&mut self) {
+        let now = self.now;
+        while let Some(flight) = self
+            .flights
+            .first_entry()
+            .filter(|flight| flight.key().0 <= now)
+        {
+            let (end, contents) = flight.remove();
+            match end {
+                End::Server { source } => {
+                    let destination = SERVER.into();
+                    let datagram = Datagram {
+                        source,
+                        destination,
+                        contents: &contents,
+                    };
+                    self.sfu.handle_datagram(now, datagram);
+                    self.drain();
+                }
+                End::Client { source, key } => {
+                    let sent = self.clients[key].handle_datagram(now, source, &contents);
+                    self.launch_from(key, sent);
+                }
+            }
+        }
+        if self
+            .sfu
+            .poll_timeout()
+            .is_some_and(|deadline| deadline.at <= now)
+        {
+            self.sfu.handle_timeout(now);
+            self.drain();
+        }
+        for key in 0..self.clients.len() {
+            if !self.clients[key].unplugged && self.clients[key].deadline() <= now {
+                let sent = self.clients[key].handle_timeout(now);
+                self.launch_from(key, sent);
+            }
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(transmit) = self.sfu.poll_transmit() {
+            self.digest.update(transmit.destination.to_string());
+            self.digest.update(&transmit.contents);
+            let to = self
+                .clients
+                .iter()
+                .position(|client| client.address == transmit.destination);
+            if let Some(key) = to {
+                self.launch(
+                    End::Client {
+                        source: transmit.source,
+                        key,
+                    },
+                    transmit.contents,
+                );
+            }
+        }
+        while let Some(event) = self.sfu.poll_event() {
+            self.digest.update(format!("{event:?}"));
+            self.events.push(event);
+        }
+    }
+
+    fn launch_from(&mut self, key: ClientKey, sent: Vec<(SocketAddr, Vec<u8>)>) {
+        let source = self.clients[key].address;
+        for (_, contents) in sent {
+            self.launch(End::Server { source }, contents);
+        }
+    }
+
+    fn launch(&mut self, end: End, contents: Vec<u8>) {
+        let unplugged = match &end {
+            End::Client { key, .. } => self.clients[*key].unplugged,
+            End::Server { source } => {
+                let sender = self.clients.iter().find(|client| client.address == *source);
+                sender.is_some_and(|client| client.unplugged)
+            }
+        };
+        let Network {
+            latency,
+            jitter,
+            loss,
+        } = self.network;
+        let lost = loss > 0 && self.randomness.u64() % 1_000 < loss;
+        if unplugged || lost {
+            return;
+        }
+        let jitter = match jitter.as_nanos() as u64 {
+            0 => 0,
+            most => self.randomness.u64() % most,
+        };
+        self.launched += 1;
+        let arrival = self.now + latency + Duration::from_nanos(jitter);
+        self.flights
+            .insert((arrival, self.launched), (end, contents));
+    }
+
+    /// The news that one client was told.
+    pub fn news(&self, client: u64) -> Vec<&News> {
+        let of_client = self
+            .events
+            .iter()
+            .filter(|event| event.client == ClientId(client));
+        of_client.map(|event| &event.news).collect()
+    }
+
+    /// The digest of everything that the machine has put out, in order.
+    pub fn digest(&self) -> String {
+        let digest = self.digest.clone().finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn room_name(name: &str) -> RoomName {
+    RoomName::new(name).expect("a name")
+}
+
+fn publication_name(name: &str) -> PublicationName {
+    PublicationName::new(name).expect("a name")
+}
+
+fn place(room: &str) -> Place {
+    if room.is_empty() {
+        Place::Open
+    } else {
+        Place::Room(room_name(room))
+    }
+}
+
+/// Two people see and hear each other over a network that loses and reorders, one loses the
+/// picture and asks for a key frame, one leaves.
+///
+/// # Errors
+/// Where the machine refuses what it should not.
+pub fn scripted_call(seed: u64, base: Instant) -> Result<World, RequestError> {
+    let mut world = World::new(seed, base, Config::default());
+    world.network = Network {
+        latency: Duration::from_millis(15),
+        jitter: Duration::from_millis(4),
+        loss: 30,
+    };
+    world.join(1, "call", "alice")?;
+    world.join(2, "call", "bob")?;
+    world.publish(1, 1, "call", "alice-stream", Kinds::BOTH)?;
+    world.publish(2, 1, "call", "bob-stream", Kinds::BOTH)?;
+    world.run_for(Duration::from_secs(2));
+    let alice = world.play(1, 2, "call", "bob-stream", Kinds::BOTH)?;
+    world.play(2, 2, "call", "alice-stream", Kinds::BOTH)?;
+    world.run_for(Duration::from_secs(4));
+    world.clients[alice].request_keyframe();
+    world.run_for(Duration::from_secs(4));
+    world.request(
+        2,
+        Request::Leave {
+            room: room_name("call"),
+        },
+    )?;
+    world.run_for(Duration::from_secs(2));
+    Ok(world)
+}

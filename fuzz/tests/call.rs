@@ -1,0 +1,511 @@
+//! What people get out of a call, over a simulated network.
+
+use std::time::{Duration, Instant};
+
+use parlor_core::{
+    ClientId, Config, EndReason, Event, Identity, MediaId, MediaKind, News, Place, PublicationName,
+    Reply, Request, RequestError, RoomName, VideoCodec, config::AudioCodec, epoch,
+};
+use parlor_fuzz::{Codec, Kinds, Network, Received, World, scripted_call};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn world(config: Config) -> World {
+    World::new(7, epoch::base(Instant::now()), config)
+}
+
+/// Alice publishes in a room; Bob plays her stream. Returns Bob's connection.
+fn pair(world: &mut World, kinds: Kinds) -> usize {
+    world.join(1, "r", "alice").expect("joins");
+    world.join(2, "r", "bob").expect("joins");
+    world.publish(1, 1, "r", "a", kinds).expect("publishes");
+    world.run_for(SECOND);
+    world.play(2, 1, "r", "a", kinds).expect("plays")
+}
+
+/// Whether the packets are those that a decoder needs, all of them, in order of their numbers.
+fn assert_whole(packets: &[&Received]) {
+    assert!(!packets.is_empty(), "nothing was received");
+    let mut sequences: Vec<u64> = packets.iter().map(|packet| packet.sequence).collect();
+    assert!(
+        sequences[0] < 65_536,
+        "the first packet is in the first rollover"
+    );
+    sequences.sort_unstable();
+    sequences.dedup();
+    let (first, last) = (sequences[0], sequences[sequences.len() - 1]);
+    assert_eq!(
+        sequences.len() as u64,
+        last - first + 1,
+        "packets are missing"
+    );
+}
+
+fn is_h264_entry(packet: &Received) -> bool {
+    // The STAP-A with the parameter sets that the simulated encoder puts in front of a key frame.
+    packet.payload.first() == Some(&0x78)
+}
+
+#[test]
+fn two_participants_see_and_hear_each_other() {
+    let mut world = world(Config::default());
+    let bob = pair(&mut world, Kinds::BOTH);
+    world.run_for(5 * SECOND);
+    let client = &world.clients[bob];
+    assert!(client.connected);
+    assert_whole(&client.received(true));
+    assert_whole(&client.received(false));
+    assert!(client.received(false).len() > 200);
+    assert!(client.received(true).len() > 200);
+    let name = PublicationName::new("a").expect("a name");
+    let (room, identity) = (
+        RoomName::new("r").expect("r"),
+        Identity::new("alice").expect("a"),
+    );
+    assert!(world.news(2).contains(&&News::Published {
+        room,
+        identity,
+        name
+    }));
+    assert!(world.news(2).contains(&&News::Live { media: MediaId(1) }));
+    assert_eq!(
+        world
+            .news(1)
+            .iter()
+            .filter(|news| matches!(news, News::Live { .. }))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_picture_begins_at_a_key_frame_that_was_asked_for() {
+    for codec in [Codec::H264, Codec::Vp8] {
+        let mut world = world(Config::default());
+        let kinds = Kinds {
+            audio: true,
+            video: Some(codec),
+        };
+        let bob = pair(&mut world, kinds);
+        world.run_for(2 * SECOND);
+        let client = &world.clients[bob];
+        let packets = client.received(true);
+        let first = packets.first().expect("a picture");
+        match codec {
+            Codec::H264 => assert!(is_h264_entry(first), "{:?}", &first.payload[..4]),
+            Codec::Vp8 => assert_eq!(&first.payload[..2], &[0x10, 0]),
+        }
+        let connected = world.clients[bob].received[0].at;
+        assert!(
+            first.at - connected < Duration::from_millis(200),
+            "it was asked for at once"
+        );
+    }
+}
+
+#[test]
+fn loss_is_repaired_by_retransmission() {
+    let mut world = world(Config::default());
+    let bob = pair(&mut world, Kinds::BOTH);
+    world.run_for(SECOND);
+    let (latency, jitter) = (Duration::from_millis(20), Duration::from_millis(5));
+    world.network = Network {
+        latency,
+        jitter,
+        loss: 50,
+    };
+    world.run_for(10 * SECOND);
+    world.network = Network::default();
+    world.run_for(2 * SECOND);
+    let packets = world.clients[bob].received(true);
+    let (first, last) = (
+        packets[0].sequence,
+        packets.iter().map(|p| p.sequence).max(),
+    );
+    let expected = last.expect("a last packet") - first + 1;
+    let mut sequences: Vec<u64> = packets.iter().map(|packet| packet.sequence).collect();
+    sequences.sort_unstable();
+    sequences.dedup();
+    let missing = expected - sequences.len() as u64;
+    // Both legs lose 5 %: without repair about a tenth would be missing.
+    assert!(
+        missing * 1_000 <= expected * 5,
+        "{missing} of {expected} are missing"
+    );
+}
+
+#[test]
+fn key_frame_requests_are_throttled_however_many_ask() {
+    let mut world = world(Config::default());
+    world.join(1, "r", "alice").expect("joins");
+    let alice = world
+        .publish(1, 1, "r", "a", Kinds::VIDEO)
+        .expect("publishes");
+    world.run_for(SECOND);
+    let players: Vec<usize> = (2..12)
+        .map(|client| {
+            world
+                .join(client, "r", &format!("p{client}"))
+                .expect("joins");
+            world
+                .play(client, 1, "r", "a", Kinds::VIDEO)
+                .expect("plays")
+        })
+        .collect();
+    world.run_for(2 * SECOND);
+    world.clients[alice].keyframe_requests.clear();
+    for _ in 0..40 {
+        for player in &players {
+            world.clients[*player].request_keyframe();
+        }
+        world.run_for(Duration::from_millis(50));
+    }
+    world.run_for(SECOND);
+    let requests = &world.clients[alice].keyframe_requests;
+    assert!(
+        (3..=6).contains(&requests.len()),
+        "{} requests in two seconds",
+        requests.len()
+    );
+    for pair in requests.windows(2) {
+        assert!(pair[1] - pair[0] >= Duration::from_millis(490));
+    }
+}
+
+#[test]
+fn a_lost_key_frame_request_is_sent_again() {
+    let mut world = world(Config::default());
+    let bob = pair(&mut world, Kinds::VIDEO);
+    // Nothing but the handshake survives for a while.
+    world.run_for(Duration::from_millis(110));
+    world.network.loss = 900;
+    world.run_for(SECOND);
+    world.network.loss = 0;
+    world.run_for(4 * SECOND);
+    assert!(
+        !world.clients[bob].received(true).is_empty(),
+        "the picture came in the end"
+    );
+}
+
+#[test]
+fn players_are_told_when_the_publisher_stops() {
+    let mut world = world(Config::default());
+    let bob = pair(&mut world, Kinds::BOTH);
+    world.run_for(SECOND);
+    world
+        .request(1, Request::Stop { media: MediaId(1) })
+        .expect("stops");
+    world.run_for(SECOND);
+    let ended = News::Ended {
+        media: MediaId(1),
+        reason: EndReason::PublisherStopped,
+    };
+    assert!(world.news(2).contains(&&ended));
+    assert!(
+        !world
+            .news(1)
+            .iter()
+            .any(|news| matches!(news, News::Ended { .. }))
+    );
+    assert!(
+        world.clients[bob].closed,
+        "the player's connection was closed"
+    );
+    let counters = world.sfu.counters();
+    assert_eq!((counters.publications, counters.subscriptions), (0, 0));
+}
+
+#[test]
+fn a_publisher_that_loses_its_network_ends_within_the_ice_timeout() {
+    let mut world = world(Config {
+        ice_timeout: 8 * SECOND,
+        ..Config::default()
+    });
+    pair(&mut world, Kinds::BOTH);
+    world.run_for(10 * SECOND);
+    world.clients[0].unplugged = true;
+    world.run_for(2 * SECOND);
+    let ended = |world: &World, client| {
+        world
+            .news(client)
+            .iter()
+            .any(|news| matches!(news, News::Ended { .. }))
+    };
+    assert!(!ended(&world, 1), "not before its time");
+    world.run_for(6 * SECOND);
+    let lost = News::Ended {
+        media: MediaId(1),
+        reason: EndReason::ConsentExpired,
+    };
+    assert!(world.news(1).contains(&&lost));
+    let stopped = News::Ended {
+        media: MediaId(1),
+        reason: EndReason::PublisherStopped,
+    };
+    assert!(world.news(2).contains(&&stopped));
+    assert!(
+        !world.news(2).contains(&&lost),
+        "the player itself was there all the time"
+    );
+}
+
+#[test]
+fn a_peer_that_never_connects_is_given_up() {
+    let mut world = world(Config::default());
+    world.network.loss = 1_000;
+    world
+        .publish(1, 1, "", "open", Kinds::BOTH)
+        .expect("is answered");
+    world.run_for(16 * SECOND);
+    let ended = News::Ended {
+        media: MediaId(1),
+        reason: EndReason::ConnectTimeout,
+    };
+    assert_eq!(world.news(1), [&ended]);
+    assert_eq!(world.sfu.counters().publications, 0);
+    assert_eq!(world.sfu.poll_timeout(), None, "nothing is left to do");
+}
+
+#[test]
+fn codecs_are_the_configured_ones_in_their_order() {
+    let config = Config {
+        video_codecs: vec![VideoCodec::Vp8],
+        ..Config::default()
+    };
+    let mut world = world(config);
+    let kinds = Kinds {
+        audio: true,
+        video: Some(Codec::Vp8),
+    };
+    assert!(world.publish(1, 1, "", "a", kinds).is_ok());
+    let refused = world.publish(1, 2, "", "b", Kinds::BOTH);
+    assert_eq!(refused, Err(RequestError::NoCommonCodecs));
+    let refused = world.play(2, 1, "", "a", Kinds::BOTH);
+    assert_eq!(
+        refused,
+        Err(RequestError::NoCommonCodecs),
+        "H.264 does not play VP8"
+    );
+    let config = Config {
+        audio_codecs: vec![AudioCodec::Pcmu],
+        ..Config::default()
+    };
+    let mut world = self::world(config);
+    let refused = world.publish(1, 1, "", "a", Kinds::BOTH);
+    assert_eq!(refused, Err(RequestError::NoCommonCodecs));
+}
+
+#[test]
+fn sound_alone_and_a_picture_alone_are_played_by_those_who_offer_both() {
+    for kinds in [Kinds::AUDIO, Kinds::VIDEO] {
+        let mut world = world(Config::default());
+        world.publish(1, 1, "", "a", kinds).expect("publishes");
+        let player = world.play(2, 1, "", "a", Kinds::BOTH).expect("plays");
+        world.run_for(3 * SECOND);
+        let client = &world.clients[player];
+        assert_eq!(client.received(false).len() > 50, kinds.audio);
+        assert_eq!(client.received(true).len() > 50, kinds.video.is_some());
+    }
+}
+
+#[test]
+fn names_and_limits_are_enforced_on_the_one_who_asks() {
+    let mut limits = parlor_core::Limits::default();
+    limits.participants = 2;
+    limits.rooms = 2;
+    limits.publications_per_client = 1;
+    limits.subscriptions_per_client = 1;
+    let mut world = world(Config {
+        limits,
+        ..Config::default()
+    });
+    world.join(1, "r", "alice").expect("joins");
+    let taken = Identity::new("alice").expect("a name");
+    assert_eq!(
+        world.join(2, "r", "alice"),
+        Err(RequestError::IdentityInUse(taken))
+    );
+    assert_eq!(
+        world.join(1, "r", "alice2"),
+        Err(RequestError::AlreadyJoined)
+    );
+    world.join(2, "r", "bob").expect("joins");
+    let full = RequestError::TooMany(parlor_core::TooMany::Participants);
+    assert_eq!(world.join(3, "r", "carol"), Err(full));
+    world.join(3, "s", "carol").expect("joins");
+    let rooms = RequestError::TooMany(parlor_core::TooMany::Rooms);
+    assert_eq!(world.join(4, "t", "dave"), Err(rooms));
+
+    world
+        .publish(1, 1, "r", "a", Kinds::BOTH)
+        .expect("publishes");
+    let refused = world.publish(1, 2, "r", "b", Kinds::BOTH);
+    assert_eq!(
+        refused,
+        Err(RequestError::TooMany(
+            parlor_core::TooMany::PublicationsPerClient
+        ))
+    );
+    let refused = world.publish(2, 1, "r", "a", Kinds::BOTH);
+    assert_eq!(refused, Err(RequestError::PublicationNameInUse));
+    assert_eq!(
+        world.publish(3, 1, "r", "c", Kinds::BOTH),
+        Err(RequestError::NotInRoom)
+    );
+    assert_eq!(
+        world.play(3, 1, "r", "a", Kinds::BOTH),
+        Err(RequestError::NotInRoom)
+    );
+    assert_eq!(
+        world.play(3, 1, "", "a", Kinds::BOTH),
+        Err(RequestError::NoSuchPublication)
+    );
+    world.play(2, 2, "r", "a", Kinds::BOTH).expect("plays");
+    assert_eq!(
+        world.play(2, 2, "r", "a", Kinds::BOTH),
+        Err(RequestError::MediaInUse)
+    );
+    let refused = world.play(2, 3, "r", "a", Kinds::BOTH);
+    assert_eq!(
+        refused,
+        Err(RequestError::TooMany(
+            parlor_core::TooMany::SubscriptionsPerClient
+        ))
+    );
+    world.run_for(SECOND);
+}
+
+#[test]
+fn a_leaver_is_gone_with_all_it_had_and_may_come_again() {
+    let mut world = world(Config::default());
+    pair(&mut world, Kinds::BOTH);
+    world.run_for(SECOND);
+    let room = RoomName::new("r").expect("a name");
+    world
+        .request(1, Request::Leave { room: room.clone() })
+        .expect("leaves");
+    let identity = Identity::new("alice").expect("a name");
+    let name = PublicationName::new("a").expect("a name");
+    let news = world.news(2);
+    let position = |wanted: &News| news.iter().position(|news| *news == wanted);
+    let unpublished = position(&News::Unpublished {
+        room: room.clone(),
+        identity: identity.clone(),
+        name,
+    });
+    let left = position(&News::Left { room, identity });
+    assert!(unpublished.expect("told") < left.expect("told"));
+    assert_eq!(
+        world.join(1, "r", "alice").expect("joins again"),
+        Reply::Joined {
+            members: vec![parlor_core::Member {
+                identity: Identity::new("bob").expect("a name"),
+                publications: Vec::new(),
+            }]
+        }
+    );
+    world.request(1, Request::Disconnect).expect("goes");
+    world.request(2, Request::Disconnect).expect("goes");
+    world.run_for(20 * SECOND);
+    let counters = world.sfu.counters();
+    assert_eq!((counters.rooms, counters.participants), (0, 0));
+    assert_eq!((counters.publications, counters.subscriptions), (0, 0));
+    assert_eq!(world.sfu.poll_timeout(), None, "nothing is left to do");
+}
+
+#[test]
+fn muting_and_data_reach_the_players_and_later_ones_are_told() {
+    let mut world = world(Config::default());
+    pair(&mut world, Kinds::BOTH);
+    let (media, kind, muted) = (MediaId(1), MediaKind::Audio, true);
+    world
+        .request(1, Request::SetMuted { media, kind, muted })
+        .expect("mutes");
+    let payload = r#"{"count":23}"#.to_owned();
+    world
+        .request(
+            1,
+            Request::SendData {
+                media,
+                payload: payload.clone(),
+            },
+        )
+        .expect("sends");
+    assert!(world.news(2).contains(&&News::Muted { media, kind, muted }));
+    assert!(world.news(2).contains(&&News::Data { media, payload }));
+    let not_its_own = Request::SetMuted { media, kind, muted };
+    assert_eq!(
+        world.request(2, not_its_own),
+        Err(RequestError::NoSuchMedia)
+    );
+
+    let (client, offer) = parlor_fuzz::Client::offer(
+        world.now,
+        99,
+        ([198, 51, 100, 9], 1).into(),
+        (ClientId(2), MediaId(9)),
+        Kinds::BOTH,
+        false,
+    );
+    drop(client);
+    let place = Place::Room(RoomName::new("r").expect("a name"));
+    let name = PublicationName::new("a").expect("a name");
+    let reply = world.request(
+        2,
+        Request::Subscribe {
+            media: MediaId(9),
+            place,
+            name,
+            offer,
+        },
+    );
+    let Ok(Reply::Answer {
+        muted,
+        audio: true,
+        video: true,
+        ..
+    }) = reply
+    else {
+        unreachable!("{reply:?}")
+    };
+    assert!(muted.audio && !muted.video);
+}
+
+#[test]
+fn a_message_reaches_the_one_it_is_for() {
+    let mut world = world(Config::default());
+    for (client, name) in [(1, "alice"), (2, "bob"), (3, "carol")] {
+        world.join(client, "r", name).expect("joins");
+    }
+    world.events.clear();
+    let room = RoomName::new("r").expect("a name");
+    let bob = Identity::new("bob").expect("a name");
+    let text = "a\n<b>b</b> 🎥".to_owned();
+    let message = |to| Request::SendMessage {
+        room: room.clone(),
+        to,
+        text: text.clone(),
+    };
+    world.request(1, message(bob)).expect("is passed on");
+    let from = Identity::new("alice").expect("a name");
+    let (client, news) = (
+        ClientId(2),
+        News::Message {
+            room: room.clone(),
+            from,
+            text: text.clone(),
+        },
+    );
+    assert_eq!(world.events, [Event { client, news }]);
+    let nobody = Identity::new("dave").expect("a name");
+    let refused = world.request(1, message(nobody.clone()));
+    assert_eq!(refused, Err(RequestError::NoSuchParticipant(nobody)));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
+    let base = epoch::base(Instant::now());
+    let digest = |seed| scripted_call(seed, base).expect("a call").digest();
+    assert_ne!(digest(1), digest(2));
+}
