@@ -19,3 +19,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
         ..from_feature_flags()
     })
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any instant will do")]
+mod tests;

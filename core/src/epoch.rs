@@ -1,6 +1,6 @@
 //! The date that a machine's time begins at.
 
-mod pair;
+pub(crate) mod pair;
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
@@ -143,10 +143,10 @@ fn date_by_str0m(instant: Instant) -> Option<SystemTime> {
 }
 
 fn date_reported(event: &Event) -> Option<SystemTime> {
-    match event.as_raw_packet()? {
-        RawPacket::RtcpTx(Rtcp::SenderReport(report)) => Some(report.sender_info.ntp_time),
-        _ => None,
-    }
+    let RawPacket::RtcpTx(Rtcp::SenderReport(report)) = event.as_raw_packet()? else {
+        return None;
+    };
+    Some(report.sender_info.ntp_time)
 }
 
 /// The first instant to which dimpl gives the second of the [`BEGINNING`].
@@ -198,6 +198,10 @@ fn hello_second(certificate: &DtlsCert, now: Instant) -> Option<u32> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is found depends on the process's clocks"
+)]
 mod tests {
     use super::*;
 

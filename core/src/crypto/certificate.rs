@@ -128,3 +128,105 @@ impl rcgen::SigningKey for Signed {
         Ok(signature.as_bytes().to_vec())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dimpl::crypto::{
+        Buf, HashAlgorithm, NamedGroup, SignatureAlgorithm as Algorithm, aws_lc_rs,
+        cert_named_group, rust_crypto,
+    };
+    use rustls::crypto::aws_lc_rs::default_provider;
+    use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+    use rustls::sign::CertifiedKey;
+
+    use super::*;
+
+    #[test]
+    fn same_seed_makes_the_same_certificate() {
+        let seed = Seed([5; 32]);
+        assert_eq!(Certificate::from_seed(&seed), Certificate::from_seed(&seed));
+    }
+
+    #[test]
+    fn other_seed_makes_another_key_and_serial() {
+        let certificates = [1, 2].map(|seed| Certificate::from_seed(&Seed([seed; 32])));
+        let [one, other] = certificates;
+        assert_ne!(one.private_key, other.private_key);
+        // The serial number follows the version, at a fixed place.
+        assert_ne!(one.certificate[15..31], other.certificate[15..31]);
+    }
+
+    #[test]
+    fn every_seed_makes_a_certificate_of_about_one_size() {
+        let all = (0..=255).map(|seed| Certificate::from_seed(&Seed([seed; 32])));
+        let sizes: Vec<_> = all
+            .map(|made| (made.certificate.len(), made.private_key.len()))
+            .collect();
+        // The two integers of an ECDSA signature lose their leading zeros.
+        let (certificate, private_key) = sizes[0];
+        let alike = |&(other, key): &_| certificate.abs_diff(other) <= 8 && key == private_key;
+        assert!(sizes.iter().all(alike), "{sizes:?}");
+    }
+
+    #[test]
+    fn tls_takes_the_certificate_with_its_key() {
+        for seed in 0..32 {
+            let Certificate {
+                certificate,
+                private_key,
+            } = Certificate::from_seed(&Seed([seed; 32]));
+            let key = PrivatePkcs8KeyDer::from(private_key).into();
+            let chain = vec![CertificateDer::from(certificate)];
+            let certified = CertifiedKey::from_der(chain, key, &Arc::new(default_provider()));
+            certified
+                .expect("parses and belongs together")
+                .keys_match()
+                .expect("matches");
+        }
+    }
+
+    #[test]
+    fn dtls_takes_the_certificate_with_its_key() {
+        let Certificate {
+            certificate,
+            private_key,
+        } = Certificate::from_seed(&Seed([7; 32]));
+        assert_eq!(cert_named_group(&certificate), Ok(NamedGroup::Secp256r1));
+        let keys = rust_crypto::default_provider().key_provider;
+        let mut key = keys.load_private_key(&private_key).expect("loads");
+        let mut signature = Buf::new();
+        key.sign(b"message", HashAlgorithm::SHA256, &mut signature)
+            .expect("signs");
+        let verifier = aws_lc_rs::default_provider().signature_verification;
+        let (hash, algorithm) = (HashAlgorithm::SHA256, Algorithm::ECDSA);
+        let verify =
+            |message| verifier.verify_signature(&certificate, message, &signature, hash, algorithm);
+        verify(b"message").expect("verifies");
+        verify(b"massage").expect_err("is of another message");
+    }
+
+    #[test]
+    fn fingerprint_is_what_sdp_says() {
+        let fingerprint = Certificate::from_seed(&Seed([0; 32])).fingerprint();
+        assert_eq!(fingerprint.len(), 32 * 3 - 1);
+        let valid = |pair: &str| {
+            pair.len() == 2
+                && pair
+                    .chars()
+                    .all(|digit| matches!(digit, '0'..='9' | 'A'..='F'))
+        };
+        assert!(fingerprint.split(':').all(valid), "{fingerprint}");
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let certificate = Certificate::from_seed(&Seed([0; 32]));
+        let shown = format!("{certificate:?}");
+        assert_eq!(
+            shown,
+            format!("Certificate({:?})", certificate.fingerprint())
+        );
+    }
+}

@@ -1,10 +1,12 @@
 //! DTLS whose every byte follows from the machine's randomness.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use dimpl::crypto::{SecureRandom, aws_lc_rs, rust_crypto};
+use dimpl::crypto::{
+    HashAlgorithm, SecureRandom, SupportedDtls12CipherSuite, aws_lc_rs, rust_crypto,
+};
 use dimpl::{Config, CryptoOperation, Dtls};
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::crypto::CryptoError;
@@ -63,6 +65,7 @@ impl DtlsProvider for SeededDtls {
 /// What `dimpl` computes with.
 fn primitives() -> dimpl::crypto::CryptoProvider {
     dimpl::crypto::CryptoProvider {
+        cipher_suites: &SUITES,
         kx_groups: key_exchange::GROUPS,
         // Signs by RFC 6979, where aws-lc draws a nonce from the operating system.
         key_provider: rust_crypto::default_provider().key_provider,
@@ -70,6 +73,16 @@ fn primitives() -> dimpl::crypto::CryptoProvider {
         ..aws_lc_rs::default_provider()
     }
 }
+
+/// The suites of DTLS 1.2 that hash by SHA-256, among them the one that every WebRTC client has
+/// (RFC 8827 §6.5). `dimpl` tries each hash's signatures whenever it makes a `Config`, and those of
+/// SHA-384 take as long as all else together.
+static SUITES: LazyLock<Vec<&'static dyn SupportedDtls12CipherSuite>> = LazyLock::new(|| {
+    let suites = aws_lc_rs::default_provider().cipher_suites.iter().copied();
+    suites
+        .filter(|suite| suite.hash_algorithm() == HashAlgorithm::SHA256)
+        .collect()
+});
 
 /// For what `dimpl` may one day draw outside of its seeded generator.
 #[derive(Debug)]
@@ -82,8 +95,8 @@ impl SecureRandom for LentRandom {
     }
 }
 
-struct Connection {
-    dtls: Dtls,
+pub(super) struct Connection {
+    pub(super) dtls: Dtls,
 }
 
 impl fmt::Debug for Connection {
