@@ -4,6 +4,10 @@
 //! something happens to the next; nothing sleeps, and a seed decides everything.
 
 #![deny(unsafe_code)]
+#![allow(
+    clippy::expect_used,
+    reason = "a simulation is a test: a broken expectation ends it"
+)]
 
 mod client;
 mod media;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parlor_core::simulation::Randomness;
 use parlor_core::{
     Certificate, ClientId, Config, Datagram, Event, Identity, MediaId, News, Place,
-    PublicationName, Reply, Request, RequestError, RoomName, Seed, Sfu,
+    PublicationName, Reply, Request, RequestError, RoomName, Seed, Sfu, Transmit,
 };
 use sha2::{Digest, Sha256};
 
@@ -55,11 +55,14 @@ pub struct World {
     pub clients: Vec<Client>,
     /// News that the machine has told, oldest first.
     pub events: Vec<Event>,
+    addresses: BTreeMap<SocketAddr, ClientKey>,
     flights: BTreeMap<(Instant, u64), (End, Vec<u8>)>,
     launched: u64,
     randomness: Randomness,
     seed: u64,
-    digest: Sha256,
+    digest: Option<Sha256>,
+    /// Real time that the machine has spent on datagrams and on what it puts out for them.
+    pub spent: Duration,
 }
 
 /// The machine's address.
@@ -85,18 +88,20 @@ impl World {
             network: Network::default(),
             clients: Vec::new(),
             events: Vec::new(),
+            addresses: BTreeMap::new(),
             flights: BTreeMap::new(),
             launched: 0,
             randomness: Randomness::new(&Seed(bytes)),
             seed,
-            digest: Sha256::new(),
+            digest: Some(Sha256::new()),
+            spent: Duration::ZERO,
         }
     }
 
     /// Asks the machine for something.
     pub fn request(&mut self, client: u64, request: Request) -> Result<Reply, RequestError> {
         let reply = self.sfu.handle_request(self.now, ClientId(client), request);
-        self.digest.update(format!("{reply:?}"));
+        self.note(format!("{reply:?}").as_bytes());
         self.drain();
         reply
     }
@@ -174,6 +179,7 @@ impl World {
                 unreachable!("an offer is answered")
             }
         }
+        self.addresses.insert(connection.address, key);
         self.clients.push(connection);
         Ok(key)
     }
@@ -220,7 +226,12 @@ impl World {
                         destination,
                         contents: &contents,
                     };
+                    let begun = Instant::now();
                     self.sfu.handle_datagram(now, datagram);
+                    let transmits: Vec<_> =
+                        std::iter::from_fn(|| self.sfu.poll_transmit()).collect();
+                    self.spent += begun.elapsed();
+                    self.deliver(transmits);
                     self.drain();
                 }
                 End::Client { source, key } => {
@@ -246,9 +257,18 @@ impl World {
     }
 
     fn drain(&mut self) {
-        while let Some(transmit) = self.sfu.poll_transmit() {
-            self.digest.update(transmit.destination.to_string());
-            self.digest.update(&transmit.contents);
+        let transmits = std::iter::from_fn(|| self.sfu.poll_transmit()).collect();
+        self.deliver(transmits);
+        while let Some(event) = self.sfu.poll_event() {
+            self.note(format!("{event:?}").as_bytes());
+            self.events.push(event);
+        }
+    }
+
+    fn deliver(&mut self, transmits: Vec<Transmit>) {
+        for transmit in transmits {
+            self.note(transmit.destination.to_string().as_bytes());
+            self.note(&transmit.contents);
             let to = self
                 .clients
                 .iter()
@@ -263,10 +283,6 @@ impl World {
                 );
             }
         }
-        while let Some(event) = self.sfu.poll_event() {
-            self.digest.update(format!("{event:?}"));
-            self.events.push(event);
-        }
     }
 
     fn launch_from(&mut self, key: ClientKey, sent: Vec<(SocketAddr, Vec<u8>)>) {
@@ -280,7 +296,10 @@ impl World {
         let unplugged = match &end {
             End::Client { key, .. } => self.clients[*key].unplugged,
             End::Server { source } => {
-                let sender = self.clients.iter().find(|client| client.address == *source);
+                let sender = self
+                    .addresses
+                    .get(source)
+                    .and_then(|key| self.clients.get(*key));
                 sender.is_some_and(|client| client.unplugged)
             }
         };
@@ -312,9 +331,21 @@ impl World {
         of_client.map(|event| &event.news).collect()
     }
 
+    fn note(&mut self, bytes: &[u8]) {
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
+        }
+    }
+
+    /// Stops taking the digest of what is put out: a bench has no use for it.
+    pub fn without_digest(mut self) -> Self {
+        self.digest = None;
+        self
+    }
+
     /// The digest of everything that the machine has put out, in order.
     pub fn digest(&self) -> String {
-        let digest = self.digest.clone().finalize();
+        let digest = self.digest.clone().expect("a digest is taken").finalize();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

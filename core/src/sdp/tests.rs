@@ -170,9 +170,13 @@ fn broken_offers_are_refused_with_a_reason() {
         reason(&PUBLISH.replace("a=mid:1", "a=mid:0")),
         "two media sections have the same mid"
     );
-    assert_eq!(
-        reason(&PUBLISH.replace("t=0 0", "t=0 0\r\na=ice-lite")).contains("ICE-lite"),
-        true
+    assert!(
+        reason(&PUBLISH.replace(
+            "t=0 0",
+            "t=0 0
+a=ice-lite"
+        ))
+        .contains("ICE-lite")
     );
     let long = format!("{PUBLISH}{}", "a=x\r\n".repeat(20_000));
     assert_eq!(reason(&long), "it is too long");

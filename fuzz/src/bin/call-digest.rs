@@ -18,7 +18,7 @@ unsafe extern "C" fn getrandom(buffer: *mut u8, length: usize, _flags: u32) -> i
     length as isize
 }
 
-#[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program")]
+#[expect(clippy::print_stdout, reason = "a program")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seed = std::env::args().nth(1).map_or(Ok(1), |seed| seed.parse())?;
     let base = parlor_core::epoch::base(Instant::now());
