@@ -1,0 +1,172 @@
+//! Reads the head of a request.
+
+use crate::http::target;
+use crate::limits::HEAD_FIELDS;
+use crate::websocket;
+
+/// A request that is understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) asked: Asked,
+    pub(super) keep_alive: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Open a WebSocket.
+    WebSocket { accept: String },
+    /// Show a page.
+    Page {
+        path: String,
+        if_none_match: Option<String>,
+        head_only: bool,
+    },
+}
+
+/// An error response.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) sentence: &'static str,
+    pub(super) headers: &'static [(&'static str, &'static str)],
+    /// The request was a `HEAD`, whose answer has no content.
+    pub(super) head_only: bool,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, sentence: &'static str) -> Self {
+        Self {
+            status,
+            sentence,
+            headers: &[],
+            head_only: false,
+        }
+    }
+}
+
+/// Reads a head that ends with an empty line.
+pub(super) fn parse(head: &[u8]) -> Result<Request, Refusal> {
+    let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS];
+    let mut parsed = httparse::Request::new(&mut fields);
+    match parsed.parse(head) {
+        // `httparse` takes a bare LF for the end of a line; a head that ends earlier for it than
+        // for everyone else is how requests are smuggled.
+        Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+        Ok(_) => return Err(Refusal::new(400, "Lines must end with CR LF")),
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(Refusal::new(431, "The request has too many header fields"));
+        }
+        Err(httparse::Error::Version) => {
+            return Err(Refusal::new(505, "This server speaks HTTP/1.1"));
+        }
+        Err(_) => return Err(Refusal::new(400, "The request was not understood")),
+    }
+    let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(Refusal::new(400, "The request was not understood"));
+    };
+    let fields = Fields(parsed.headers);
+    let head_only = method == "HEAD";
+    read(method, target, version, &fields).map_err(|refusal| Refusal {
+        head_only,
+        ..refusal
+    })
+}
+
+fn read(method: &str, target: &str, version: u8, fields: &Fields<'_>) -> Result<Request, Refusal> {
+    if !matches!(method, "GET" | "HEAD") {
+        let refusal = Refusal::new(405, "Only GET and HEAD are understood");
+        return Err(Refusal {
+            headers: &[("Allow", "GET, HEAD")],
+            ..refusal
+        });
+    }
+    let hosts = fields.all("Host").count();
+    if hosts > 1 || (hosts == 0 && version == 1) {
+        return Err(Refusal::new(400, "A request names one Host"));
+    }
+    check_body(fields)?;
+    let wants_upgrade = version == 1
+        && fields.has_token("Connection", "upgrade")
+        && fields.has_token("Upgrade", "websocket");
+    if wants_upgrade && method == "GET" {
+        let asked = Asked::WebSocket {
+            accept: check_upgrade(fields)?,
+        };
+        return Ok(Request {
+            asked,
+            keep_alive: true,
+        });
+    }
+    let path = target::path(target).ok_or_else(|| Refusal::new(400, "There is no such path"))?;
+    let if_none_match = fields.text("If-None-Match").map(str::to_owned);
+    let asked = Asked::Page {
+        path,
+        if_none_match,
+        head_only: method == "HEAD",
+    };
+    Ok(Request {
+        asked,
+        keep_alive: version == 1 && !fields.has_token("Connection", "close"),
+    })
+}
+
+/// A request for a page has no content: nothing after the head is ever taken for some.
+fn check_body(fields: &Fields<'_>) -> Result<(), Refusal> {
+    if fields.all("Expect").next().is_some() {
+        return Err(Refusal::new(417, "Nothing is to be expected"));
+    }
+    if fields.all("Transfer-Encoding").next().is_some() {
+        return Err(Refusal::new(400, "A request for a page has no content"));
+    }
+    let mut lengths = fields.all("Content-Length");
+    match (lengths.next(), lengths.next()) {
+        (None | Some(b"0"), None) => Ok(()),
+        (Some(length), None) if !length.is_empty() && length.iter().all(u8::is_ascii_digit) => {
+            Err(Refusal::new(413, "A request for a page has no content"))
+        }
+        (_, _) => Err(Refusal::new(400, "The Content-Length was not understood")),
+    }
+}
+
+/// Checks the handshake (RFC 6455 §4.2.1); gives the `Sec-WebSocket-Accept`.
+fn check_upgrade(fields: &Fields<'_>) -> Result<String, Refusal> {
+    if !fields.all("Sec-WebSocket-Version").eq([b"13"]) {
+        let refusal = Refusal::new(426, "This server speaks version 13 of WebSocket");
+        let headers = &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
+        return Err(Refusal { headers, ..refusal });
+    }
+    let mut keys = fields.all("Sec-WebSocket-Key");
+    match (keys.next().and_then(websocket::accept), keys.next()) {
+        (Some(accept), None) => Ok(accept),
+        (_, _) => Err(Refusal::new(
+            400,
+            "The Sec-WebSocket-Key has 16 bytes in base64",
+        )),
+    }
+}
+
+struct Fields<'a>(&'a [httparse::Header<'a>]);
+
+impl<'a> Fields<'a> {
+    /// The values of all fields with this name.
+    fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let fields = self
+            .0
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name));
+        fields.map(|field| field.value.trim_ascii())
+    }
+
+    /// The first value, if it is text.
+    fn text(&self, name: &str) -> Option<&'a str> {
+        std::str::from_utf8(self.all(name).next()?).ok()
+    }
+
+    /// Whether a comma-separated list holds `token`, in any case.
+    fn has_token(&self, name: &str, token: &str) -> bool {
+        self.all(name)
+            .flat_map(|value| value.split(|byte| *byte == b','))
+            .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    }
+}
