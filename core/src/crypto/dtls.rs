@@ -36,7 +36,7 @@ impl DtlsProvider for SeededDtls {
         let seed = entropy::lent().map_err(|error| CryptoError::Other(error.to_string()))?;
         let mut config = Config::builder()
             .with_crypto_provider(primitives())
-            // ICE has proved by now that the client receives at its address.
+            // ICE proves that the client receives at its address before DTLS answers it.
             .use_server_cookie(false)
             // `dimpl` draws the random of the hello, the explicit nonces of DTLS 1.2 records and
             // the jitter of its retransmission timer from this seed. All of them are public or
@@ -46,8 +46,7 @@ impl DtlsProvider for SeededDtls {
         if let Some(mtu) = mtu {
             config = config.mtu(mtu);
         }
-        let config = config
-            .build()
+        let config = key_exchange::rehearse(|| config.build())
             .map_err(|error| CryptoError::Other(error.to_string()))?;
         let config = Arc::new(config);
         let certificate = certificate.clone();
@@ -63,7 +62,7 @@ impl DtlsProvider for SeededDtls {
 }
 
 /// What `dimpl` computes with.
-fn primitives() -> dimpl::crypto::CryptoProvider {
+pub(super) fn primitives() -> dimpl::crypto::CryptoProvider {
     dimpl::crypto::CryptoProvider {
         cipher_suites: &SUITES,
         kx_groups: key_exchange::GROUPS,

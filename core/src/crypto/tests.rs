@@ -85,6 +85,36 @@ fn connection_is_refused_where_nothing_is_lent() {
 }
 
 #[test]
+fn provider_passes_all_of_dimpls_checks() {
+    // Without the rehearsal that a connection is made with.
+    let config = dimpl::Config::builder().with_crypto_provider(dtls::primitives());
+    Entropy::new(&Seed([1; 32]))
+        .lend(|| config.build())
+        .expect("is valid");
+}
+
+#[test]
+fn rehearsed_exchange_is_of_no_use_elsewhere() {
+    for group in key_exchange::GROUPS {
+        let rehearsed = key_exchange::rehearse(|| group.start_exchange(Buf::new()));
+        let rehearsed = rehearsed.expect("starts");
+        assert!(rehearsed.pub_key().is_empty());
+        let peer = start(*group, 1).pub_key().to_vec();
+        assert!(rehearsed.complete(&peer, &mut Buf::new()).is_err());
+        assert!(!start(*group, 1).pub_key().is_empty());
+    }
+}
+
+#[test]
+fn rehearsal_ends_with_a_panic() {
+    let rehearsed = std::panic::catch_unwind(|| key_exchange::rehearse(|| panic!("inside")));
+    assert!(rehearsed.is_err());
+    for group in key_exchange::GROUPS {
+        assert!(!start(*group, 1).pub_key().is_empty());
+    }
+}
+
+#[test]
 fn exchange_agrees_with_that_of_the_stock_provider() {
     for group in key_exchange::GROUPS {
         let stock = aws_lc_rs::default_provider();
