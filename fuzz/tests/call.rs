@@ -1,5 +1,7 @@
 //! What people get out of a call, over a simulated network.
 
+#![allow(clippy::expect_used, reason = "a broken expectation fails the test")]
+
 use std::time::{Duration, Instant};
 
 use parlor_core::{
@@ -311,11 +313,13 @@ fn sound_alone_and_a_picture_alone_are_played_by_those_who_offer_both() {
 
 #[test]
 fn names_and_limits_are_enforced_on_the_one_who_asks() {
-    let mut limits = parlor_core::Limits::default();
-    limits.participants = 2;
-    limits.rooms = 2;
-    limits.publications_per_client = 1;
-    limits.subscriptions_per_client = 1;
+    let limits = parlor_core::Limits {
+        participants: 2,
+        rooms: 2,
+        publications_per_client: 1,
+        subscriptions_per_client: 1,
+        ..parlor_core::Limits::default()
+    };
     let mut world = world(Config {
         limits,
         ..Config::default()
