@@ -33,6 +33,19 @@ export async function startChromium(t) {
   return browser;
 }
 
+/** Starts a browser whose processes can be sent a signal, all together. */
+export async function launchChromium(t) {
+  const running = await chromium.launchServer({
+    executablePath: EXECUTABLE,
+    headless: false,
+    chromiumSandbox: false,
+    args: FLAGS,
+  });
+  const signal = (name) => process.kill(-running.process().pid, name);
+  t.after(() => running.kill());
+  return { browser: await chromium.connect(running.wsEndpoint()), signal };
+}
+
 /**
  * Opens an empty page in a fresh profile for one participant.
  *
@@ -46,6 +59,7 @@ export async function newParticipant(t, browser, server, name, identity) {
   const page = await context.newPage();
   const participant = new Participant(page, server, name);
   await participant.prepare((script, argument) => page.addInitScript(script, argument), identity);
-  t.after(() => context.close());
+  // A browser that a test has killed has nothing left to close.
+  t.after(() => browser.isConnected() && context.close());
   return participant;
 }

@@ -64,7 +64,8 @@ export function instrument({ ports, identity }) {
     const variance = luma.reduce((sum, y) => sum + (y - average) ** 2, 0) / count;
     const before = samples.get(video);
     samples.set(video, luma);
-    const change = before ? luma.reduce((sum, y, i) => sum + Math.abs(y - before[i]), 0) / count : 0;
+    const differences = before ? luma.map((y, i) => Math.abs(y - before[i])) : [0];
+    const change = differences.reduce((sum, each) => sum + each, 0) / count;
     return {
       width: video.videoWidth,
       height: video.videoHeight,

@@ -95,7 +95,8 @@ export class Participant {
   }
 
   perceive(selector, tone) {
-    return this.evaluate(({ s, tone }) => window.parlorTest.perceive(s, tone), { s: selector, tone });
+    const perceive = ({ selector, tone }) => window.parlorTest.perceive(selector, tone);
+    return this.evaluate(perceive, { selector, tone });
   }
 
   sent() {
