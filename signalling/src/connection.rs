@@ -296,7 +296,12 @@ impl Connection {
                 Ok(None) => return,
                 Err(close) => {
                     self.out.counters.websocket_faults += 1;
-                    return self.close(now, close);
+                    self.push_close(close);
+                    // After a broken frame no further one can be told from the bytes that follow.
+                    self.protocol = Protocol::Lingering {
+                        until: now + CLOSE_TIMEOUT,
+                    };
+                    return;
                 }
             };
             socket.session.handle_life();
@@ -350,26 +355,18 @@ impl Connection {
     }
 
     fn close(&mut self, now: Instant, close: Close) {
-        tracing::debug!(
-            client = self.client.0,
-            code = close.code,
-            reason = close.reason,
-            "closed"
-        );
-        self.out.push_frame(Opcode::Close, &close.payload());
+        self.push_close(close);
         let until = now + CLOSE_TIMEOUT;
-        self.protocol = match std::mem::replace(&mut self.protocol, Protocol::Finished) {
-            // After a broken frame no further frame can be told from the bytes that follow.
-            Protocol::WebSocket(_) if close.code != 1008 => Protocol::Lingering { until },
-            Protocol::WebSocket(socket) => Protocol::Closing {
-                reader: socket.reader,
-                until,
-            },
-            other @ (Protocol::Http(_)
-            | Protocol::Closing { .. }
-            | Protocol::Lingering { .. }
-            | Protocol::Finished) => other,
-        };
+        if let Protocol::WebSocket(socket) = &mut self.protocol {
+            let reader = std::mem::take(&mut socket.reader);
+            self.protocol = Protocol::Closing { reader, until };
+        }
+    }
+
+    fn push_close(&mut self, close: Close) {
+        let Close { code, reason } = close;
+        tracing::debug!(client = self.client.0, code, reason, "closed");
+        self.out.push_frame(Opcode::Close, &close.payload());
     }
 
     /// Keeps the clock of the egress, and ends a connection that does not read.

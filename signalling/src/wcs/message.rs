@@ -114,6 +114,13 @@ pub(crate) struct Refusal {
     pub(crate) fault: Fault,
 }
 
+impl Refusal {
+    /// Refuses a message that has no place in the session, though its form is right.
+    pub(crate) fn again(method: &str, sentence: &str) -> Self {
+        malformed(method, sentence)
+    }
+}
+
 /// What is wrong with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -136,6 +143,8 @@ pub(crate) enum Addressee {
         name: Option<String>,
         direction: Direction,
     },
+    /// The one who waits to hear whether a stream is there.
+    Query(Id),
 }
 
 /// Reads a text message.
@@ -232,7 +241,7 @@ fn read(method: Method, fields: &Fields<'_>, text: &str) -> Result<Message, Wron
         Method::Start(direction) => Message::Start(Start {
             id: fields.media_session_id()?,
             direction,
-            name: read_name("name", fields.text("name")?, PublicationName::new)?,
+            name: read_name(fields.text("name")?, PublicationName::new)?,
             room: read_room(fields)?,
             offer: fields.text("sdp")?.to_owned(),
         }),
@@ -255,7 +264,7 @@ fn read(method: Method, fields: &Fields<'_>, text: &str) -> Result<Message, Wron
         },
         Method::AvailableStream => Message::AvailableStream {
             id: fields.media_session_id()?,
-            name: read_name("name", fields.text("name")?, PublicationName::new)?,
+            name: read_name(fields.text("name")?, PublicationName::new)?,
             room: read_room(fields)?,
         },
     })
@@ -280,7 +289,7 @@ fn read_command(payload: &Fields<'_>) -> Result<Command, Wrong> {
         )));
     }
     let options = payload.object("options")?;
-    let room = |fields: &Fields<'_>| read_name("name", fields.text("name")?, RoomName::new);
+    let room = |fields: &Fields<'_>| read_name(fields.text("name")?, RoomName::new);
     Ok(match command {
         "join" => Command::Join {
             room: room(&options)?,
@@ -290,7 +299,7 @@ fn read_command(payload: &Fields<'_>) -> Result<Command, Wrong> {
         },
         _ => Command::SendMessage {
             room: room(&options.object("roomConfig")?)?,
-            to: read_name("to", options.text("to")?, Identity::new)?,
+            to: read_name(options.text("to")?, Identity::new)?,
             text: options.text("text")?.to_owned(),
         },
     })
@@ -301,7 +310,7 @@ fn read_command(payload: &Fields<'_>) -> Result<Command, Wrong> {
 fn read_room(fields: &Fields<'_>) -> Result<Option<RoomName>, Wrong> {
     match fields.get("custom").and_then(|custom| custom.get("name")) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(name)) => read_name("custom.name", name, RoomName::new).map(Some),
+        Some(Value::String(name)) => read_name(name, RoomName::new).map(Some),
         Some(_) => Err(Wrong::Form("`custom.name` must be text".to_owned())),
     }
 }
@@ -347,11 +356,10 @@ fn read_payload(text: &str) -> Result<String, Wrong> {
 }
 
 fn read_name<T, E: std::fmt::Display>(
-    field: &str,
     text: &str,
     new: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<T, Wrong> {
-    new(text).map_err(|error| Wrong::Form(format!("`{field}`: {error}")))
+    new(text).map_err(|error| Wrong::Form(sentence(&error.to_string())))
 }
 
 /// What is wrong with the fields of a message.
@@ -376,14 +384,14 @@ impl Wrong {
                     direction,
                 }
             }),
+            Method::AvailableStream => fields.media_session_id().ok().map(Addressee::Query),
             Method::Connection
             | Method::Ping
             | Method::Pong
             | Method::Dropped
             | Method::Stop(_)
             | Method::SendStreamEvent
-            | Method::Snapshot
-            | Method::AvailableStream => None,
+            | Method::Snapshot => None,
         };
         let (sentence, fault) = match self {
             Self::Form(sentence) => (sentence, Fault::Malformed),

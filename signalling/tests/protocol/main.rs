@@ -1,0 +1,23 @@
+//! The protocol, spoken by scripted clients in memory, against rooms that are a small model.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test"
+)]
+
+mod bytes;
+mod client;
+mod faults;
+mod fixtures;
+mod hostile;
+mod http;
+mod keep_alive;
+mod limits;
+mod rooms;
+mod sessions;
+mod streams;
+mod traps;
+mod websocket;
+mod world;
