@@ -1,3 +1,78 @@
 //! The `parlor` binary.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use parlor::{Server, Settings, cli, config, logs};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// The exit code of a wrong command line or configuration.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let flags = match cli::parse(std::env::args_os()) {
+        Ok(flags) => flags,
+        Err(error) => error.exit(),
+    };
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let defaults = Settings::of_this_machine(|name| env.get(name).cloned());
+    let (settings, warnings) = match config::load(&flags, &env, defaults) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            say(&error);
+            return ExitCode::from(USAGE);
+        }
+    };
+    logs::start(&settings);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    match serve(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    // The second signal finds the flag set and ends the program at once.
+    let stopping = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let code = 128 + signal;
+        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&stopping))?;
+        signal_hook::flag::register(signal, Arc::clone(&stopping))?;
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let server = Server::start(settings)?;
+    let stop = server.stop_handle();
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            if signals.forever().next().is_some() {
+                stop.stop();
+            }
+            // Signals must go on being received, so that a second one has its effect.
+            signals.forever().for_each(drop);
+        })?;
+    // Whoever started the server may have closed its output.
+    let _ = std::io::stdout().write_all(parlor::banner(settings, server.addresses()).as_bytes());
+    let _ = std::io::stdout().flush();
+    server.wait()?;
+    Ok(())
+}
+
+/// Says why the server does not run, whatever is logged.
+fn say(error: &dyn Error) {
+    let _ = writeln!(std::io::stderr(), "parlor: {error}");
+}

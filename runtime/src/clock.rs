@@ -1,0 +1,26 @@
+//! The one clock of the server.
+
+use std::time::Instant;
+
+/// Gives the time that the machines are told. Copies agree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    base: Instant,
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock that starts here, on the date that every machine starts on.
+    pub(crate) fn start() -> Self {
+        let start = Instant::now();
+        Self {
+            base: parlor_core::epoch::base(start),
+            start,
+        }
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Instant {
+        self.base + self.start.elapsed()
+    }
+}

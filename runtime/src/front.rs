@@ -1,0 +1,378 @@
+//! The front: listeners, TLS, and the clients' conversations. It sees no media.
+
+mod client;
+mod counters;
+mod links;
+mod listeners;
+mod socket;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+use parlor_core::{ClientId, RequestError};
+use parlor_signalling::{Action, Config, PageRequest, PageResponse};
+
+use crate::clock::Clock;
+use crate::limits;
+use crate::link::{FrontEnd, ToFront};
+use crate::pages::{self, Pages};
+use crate::tls::Tls;
+use client::Client;
+use counters::FrontCounters;
+use links::Links;
+pub use links::WorkerDied;
+pub(crate) use listeners::{Listener, Listeners};
+use socket::Socket;
+
+/// Why the front has ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum FrontError {
+    /// The poll failed.
+    #[error("the poll failed: {0}")]
+    Poll(#[from] io::Error),
+    /// A worker is gone.
+    #[error(transparent)]
+    Worker(#[from] WorkerDied),
+}
+
+/// The front, before its thread runs.
+pub(crate) struct Front {
+    pub(crate) poll: Poll,
+    pub(crate) clock: Clock,
+    pub(crate) listeners: Listeners,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) pages: Pages,
+    pub(crate) signalling: Config,
+    pub(crate) max_connections: usize,
+    /// Set by whoever wants the server to stop.
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+/// Tokens below are listeners', those from here on are clients' numbers.
+const FIRST_CLIENT: u64 = 1024;
+const _: () = assert!(2 * limits::LISTENERS < FIRST_CLIENT as usize);
+
+/// What is done for one client in one turn, of what it has asked for at once.
+const ACTIONS_PER_TURN: usize = 64;
+/// When to try again what a worker had no room for.
+const WORKER_FULL_PAUSE: Duration = Duration::from_millis(5);
+
+/// The front at work.
+struct Running {
+    front: Front,
+    links: Links,
+    clients: BTreeMap<u64, Client>,
+    next_client: u64,
+    timers: BTreeSet<(Instant, u64)>,
+    /// The clients to be served in this turn.
+    touched: BTreeSet<u64>,
+    /// The poll must not wait: something is left from the turn before.
+    busy: bool,
+    pages_in_flight: usize,
+    counters: FrontCounters,
+    buffer: Vec<u8>,
+    stopping: Option<Instant>,
+}
+
+impl Front {
+    /// Serves until it is told to stop, and then stops the workers.
+    pub(crate) fn run(self, ends: Vec<FrontEnd>) -> Result<(), FrontError> {
+        let mut running = Running {
+            front: self,
+            links: Links::new(ends),
+            clients: BTreeMap::new(),
+            next_client: FIRST_CLIENT,
+            timers: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            busy: false,
+            pages_in_flight: 0,
+            counters: FrontCounters::default(),
+            buffer: vec![0; limits::READ_PER_TURN],
+            stopping: None,
+        };
+        running
+            .front
+            .listeners
+            .register(running.front.poll.registry())?;
+        let result = running.serve();
+        running.stop_workers();
+        result
+    }
+}
+
+impl Running {
+    fn serve(&mut self) -> Result<(), FrontError> {
+        let mut events = Events::with_capacity(1024);
+        let mut now = self.front.clock.now();
+        loop {
+            match self.front.poll.poll(&mut events, self.timeout(now)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(error.into());
+                }
+                Ok(()) | Err(_) => {}
+            }
+            now = self.front.clock.now();
+            self.busy = false;
+            self.on_events(&events);
+            self.accept(now);
+            self.on_news(now)?;
+            self.on_timeouts(now);
+            self.serve_touched(now);
+            self.links.flush();
+            if self.is_over(now) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn timeout(&self, now: Instant) -> Option<Duration> {
+        if self.busy || !self.touched.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let due = [
+            self.timers.first().map(|(at, _)| *at),
+            self.front.tls.as_ref().map(Tls::poll_timeout),
+            self.front.listeners.poll_timeout(),
+            self.links.has_waiting().then(|| now + WORKER_FULL_PAUSE),
+            self.stopping,
+        ];
+        let due = due.into_iter().flatten().min()?;
+        Some(due.saturating_duration_since(now))
+    }
+
+    fn on_events(&mut self, events: &Events) {
+        for event in events {
+            let Token(token) = event.token();
+            let number = token as u64;
+            if let Some(client) = self.clients.get_mut(&number) {
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    client.set_readable();
+                }
+                self.touched.insert(number);
+            } else if number < FIRST_CLIENT {
+                self.front.listeners.set_readable(token);
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Instant) {
+        if self.stopping.is_some() {
+            return;
+        }
+        let mut room = self
+            .front
+            .max_connections
+            .saturating_sub(self.clients.len());
+        let mut accepted = Vec::new();
+        self.busy |= self
+            .front
+            .listeners
+            .accept(now, &mut self.counters, &mut room, |new| {
+                accepted.push(new);
+            });
+        for new in accepted {
+            let socket = match (new.tls, &self.front.tls) {
+                (true, Some(tls)) => Socket::tls(new.stream, tls.config()),
+                (true, None) | (false, _) => Ok(Socket::plain(new.stream)),
+            };
+            let Ok(socket) = socket else {
+                self.counters.tls_failed += 1;
+                continue;
+            };
+            let id = ClientId(self.next_client);
+            self.next_client += 1;
+            let mut client = Client::new(id, new.peer, socket, &self.front.signalling, now);
+            if let Err(error) = client.register(self.front.poll.registry()) {
+                tracing::debug!(%error, "a socket cannot be polled");
+                continue;
+            }
+            self.clients.insert(id.0, client);
+            self.touched.insert(id.0);
+        }
+    }
+
+    fn on_news(&mut self, now: Instant) -> Result<(), WorkerDied> {
+        let Self {
+            links,
+            clients,
+            touched,
+            ..
+        } = self;
+        self.busy |= links.receive(|message| {
+            let client = match &message {
+                ToFront::Reply { client, .. } | ToFront::News { client, .. } => client.0,
+            };
+            // A client that is gone has no use for answers.
+            let Some(known) = clients.get_mut(&client) else {
+                return;
+            };
+            touched.insert(client);
+            match message {
+                ToFront::Reply { id, reply, .. } => known.connection.handle_reply(now, id, reply),
+                ToFront::News { news, .. } => known.connection.handle_news(now, news),
+            }
+        })?;
+        Ok(())
+    }
+
+    fn on_timeouts(&mut self, now: Instant) {
+        if let Some(tls) = &mut self.front.tls {
+            tls.handle_timeout(now);
+        }
+        while let Some((at, number)) = self.timers.first().copied()
+            && at <= now
+        {
+            self.timers.remove(&(at, number));
+            if let Some(client) = self.clients.get_mut(&number) {
+                client.timer = None;
+                client.handle_timeout(now);
+                self.touched.insert(number);
+            }
+        }
+    }
+
+    fn serve_touched(&mut self, now: Instant) {
+        for number in std::mem::take(&mut self.touched) {
+            let Some(mut client) = self.clients.remove(&number) else {
+                continue;
+            };
+            self.serve_client(now, &mut client);
+            if !client.is_gone() {
+                self.clients.insert(number, client);
+            }
+        }
+    }
+
+    fn serve_client(&mut self, now: Instant, client: &mut Client) {
+        if client.receive(&self.front.signalling, &mut self.buffer, now) {
+            self.counters.not_tls += 1;
+        }
+        client.write(now);
+        let mut left = ACTIONS_PER_TURN;
+        while left > 0
+            && let Some(action) = client.poll_action()
+        {
+            self.on_action(now, client, action);
+            client.write(now);
+            left -= 1;
+        }
+        client.arm(self.front.poll.registry(), now);
+        if client.connection.is_finished() || client.is_gone() {
+            for worker in client.take_asked() {
+                self.links.disconnect(worker, client.id());
+            }
+        }
+        self.counters.signalling += client.connection.take_counters();
+        self.pages_in_flight -= client.release_pages();
+        self.set_timer(client);
+        if client.is_readable() || left == 0 {
+            self.touched.insert(client.id().0);
+        }
+    }
+
+    fn set_timer(&mut self, client: &mut Client) {
+        let due = client.poll_timeout();
+        if due == client.timer {
+            return;
+        }
+        if let Some(at) = client.timer {
+            self.timers.remove(&(at, client.id().0));
+        }
+        if let Some(at) = due {
+            self.timers.insert((at, client.id().0));
+        }
+        client.timer = due;
+    }
+
+    fn on_action(&mut self, now: Instant, client: &mut Client, action: Action) {
+        match action {
+            Action::Ask { id, key, request } => {
+                let worker = self.links.worker_of(&key);
+                match self.links.ask(worker, client.id(), id, request) {
+                    Ok(()) => client.set_asked(worker),
+                    Err(error) => self.refuse(now, client, id, error),
+                }
+            }
+            Action::Page(request) => {
+                let response = self.page(&request);
+                let response = self.within_budget(client, response);
+                client.connection.handle_page(now, response);
+            }
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        now: Instant,
+        client: &mut Client,
+        id: parlor_signalling::RequestId,
+        error: RequestError,
+    ) {
+        self.counters.worker_busy += 1;
+        client.connection.handle_reply(now, id, Err(error));
+    }
+
+    fn page(&self, request: &PageRequest) -> PageResponse {
+        if request.path != "/metrics" {
+            return self.front.pages.respond(request);
+        }
+        let own = self.counters.metrics(self.clients.len() + 1);
+        let metrics = self.links.scores().flatten().chain(own);
+        pages::text(200, pages::METRICS, pages::exposition(metrics))
+    }
+
+    /// Turns a page away that would take more memory than all pages together may.
+    fn within_budget(&mut self, client: &mut Client, response: PageResponse) -> PageResponse {
+        let bytes = match &response.body {
+            std::borrow::Cow::Borrowed(_) => 0,
+            std::borrow::Cow::Owned(body) => body.len(),
+        };
+        if self.pages_in_flight + bytes > limits::PAGES_IN_FLIGHT {
+            self.counters.pages_refused += 1;
+            let mut busy = pages::text(503, pages::TEXT, "The server is busy, try again.\n");
+            busy.headers.push(("Retry-After", "5".into()));
+            return busy;
+        }
+        self.pages_in_flight += bytes;
+        client.hold_page(bytes);
+        response
+    }
+
+    /// Says goodbye once the server is to stop; true when all have gone, or had their time.
+    fn is_over(&mut self, now: Instant) -> bool {
+        if let Some(until) = self.stopping {
+            return self.clients.is_empty() || now >= until;
+        }
+        if !self.front.stop.load(Ordering::Acquire) {
+            return false;
+        }
+        tracing::info!(connections = self.clients.len(), "stopping");
+        self.stopping = Some(now + limits::GOODBYE);
+        self.front.listeners.close(self.front.poll.registry());
+        for (number, client) in &mut self.clients {
+            client.shut_down(now);
+            self.touched.insert(*number);
+        }
+        self.clients.is_empty()
+    }
+
+    fn stop_workers(&mut self) {
+        for client in self.clients.values_mut() {
+            for worker in client.take_asked() {
+                self.links.disconnect(worker, client.id());
+            }
+        }
+        let until = Instant::now() + limits::WORKERS_STOP;
+        while !self.links.stop() {
+            if Instant::now() >= until {
+                tracing::warn!("a worker takes too long to stop");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! One client: its socket, its conversation, and how far both are.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mio::{Registry, Token};
+use parlor_core::ClientId;
+use parlor_signalling::{Action, Config, Connection};
+
+use super::socket::{Socket, SocketError};
+use crate::limits;
+
+/// How far a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// TLS is being set up.
+    Handshaking { until: Instant },
+    /// The conversation is on.
+    Open,
+    /// All is said, and some of it is still to be written, with progress until then.
+    Ending { until: Instant },
+    /// All is written. What still comes is read and dropped: closing with unread bytes would
+    /// take the last words away from the client.
+    Lingering { until: Instant, left: usize },
+    /// The socket can be dropped.
+    Gone,
+}
+
+pub(super) struct Client {
+    id: ClientId,
+    peer: SocketAddr,
+    socket: Socket,
+    pub(super) connection: Connection,
+    phase: Phase,
+    /// There may be something to read, though the poll will not say so again.
+    readable: bool,
+    /// The client has closed its sending side.
+    ended: bool,
+    /// The workers that it has asked something, one bit each.
+    asked: u64,
+    /// Bytes of pages that wait for it.
+    page_bytes: usize,
+    /// When its timer is set to.
+    pub(super) timer: Option<Instant>,
+}
+
+const _: () = assert!(limits::WORKERS <= u64::BITS as usize);
+
+const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+Content-Type: text/plain; charset=utf-8\r\n\
+Content-Length: 70\r\n\
+Connection: close\r\n\
+\r\n\
+This port speaks TLS: use https:// or wss:// in place of http or ws.\r\n";
+
+impl Client {
+    pub(super) fn new(
+        id: ClientId,
+        peer: SocketAddr,
+        socket: Socket,
+        config: &Config,
+        now: Instant,
+    ) -> Self {
+        let phase = match socket.is_handshaking() {
+            true => Phase::Handshaking {
+                until: now + limits::TLS_HANDSHAKE,
+            },
+            false => Phase::Open,
+        };
+        Self {
+            id,
+            peer,
+            socket,
+            connection: Connection::new(config, id, peer, now),
+            phase,
+            readable: true,
+            ended: false,
+            asked: 0,
+            page_bytes: 0,
+            timer: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> ClientId {
+        self.id
+    }
+
+    pub(super) fn token(&self) -> Token {
+        Token(self.id.0 as usize)
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry) -> std::io::Result<()> {
+        let token = self.token();
+        self.socket.register(registry, token)
+    }
+
+    pub(super) fn set_readable(&mut self) {
+        self.readable = true;
+    }
+
+    pub(super) fn is_readable(&self) -> bool {
+        self.readable && !matches!(self.phase, Phase::Ending { .. } | Phase::Gone)
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.phase == Phase::Gone
+    }
+
+    pub(super) fn set_asked(&mut self, worker: usize) {
+        self.asked |= 1 << worker;
+    }
+
+    /// The workers that have to hear that the client is gone, told once.
+    pub(super) fn take_asked(&mut self) -> impl Iterator<Item = usize> + use<> {
+        let asked = std::mem::take(&mut self.asked);
+        (0..limits::WORKERS).filter(move |worker| asked & (1 << worker) != 0)
+    }
+
+    /// Accounts for a page that begins to wait.
+    pub(super) fn hold_page(&mut self, bytes: usize) {
+        self.page_bytes += bytes;
+    }
+
+    /// The bytes of pages that no longer wait.
+    pub(super) fn release_pages(&mut self) -> usize {
+        match self.is_gone() || self.connection.egress().is_empty() {
+            true => std::mem::take(&mut self.page_bytes),
+            false => 0,
+        }
+    }
+
+    /// Reads what there is, within the budget of a turn. Returns whether it was not TLS.
+    pub(super) fn receive(&mut self, config: &Config, buffer: &mut [u8], now: Instant) -> bool {
+        let mut budget = limits::READ_PER_TURN;
+        while self.readable && budget > 0 {
+            let result = self.socket.read(buffer);
+            self.open_after_handshake(config, now);
+            match result {
+                Ok(0) => {
+                    self.readable = false;
+                    self.ended = true;
+                    self.on_end(now);
+                }
+                Ok(length) => {
+                    budget = budget.saturating_sub(length);
+                    self.on_bytes(now, &buffer[..length]);
+                }
+                Err(SocketError::Blocked) => self.readable = false,
+                Err(SocketError::NotTls) => {
+                    self.socket.write_plain(NOT_TLS);
+                    self.connection.handle_shutdown(now);
+                    self.linger(now);
+                    return true;
+                }
+                Err(SocketError::Lost) => self.lose(now),
+            }
+            if matches!(self.phase, Phase::Gone | Phase::Ending { .. }) {
+                break;
+            }
+        }
+        false
+    }
+
+    fn open_after_handshake(&mut self, config: &Config, now: Instant) {
+        if matches!(self.phase, Phase::Handshaking { .. }) && !self.socket.is_handshaking() {
+            self.phase = Phase::Open;
+            // Its time limits begin where the client can be heard.
+            self.connection = Connection::new(config, self.id, self.peer, now);
+        }
+    }
+
+    fn on_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        match &mut self.phase {
+            Phase::Open => self.connection.handle_bytes(now, bytes),
+            Phase::Lingering { left, .. } => match left.checked_sub(bytes.len()) {
+                Some(rest) => *left = rest,
+                None => self.phase = Phase::Gone,
+            },
+            Phase::Handshaking { .. } | Phase::Ending { .. } | Phase::Gone => {}
+        }
+    }
+
+    fn on_end(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Open => self.connection.handle_end(now),
+            Phase::Handshaking { .. } | Phase::Lingering { .. } => self.lose(now),
+            Phase::Ending { .. } | Phase::Gone => {}
+        }
+    }
+
+    pub(super) fn poll_action(&mut self) -> Option<Action> {
+        match self.phase {
+            Phase::Open => self.connection.poll_action(),
+            Phase::Handshaking { .. }
+            | Phase::Ending { .. }
+            | Phase::Lingering { .. }
+            | Phase::Gone => None,
+        }
+    }
+
+    /// Writes what the socket takes, and goes on to the next phase where all is said.
+    pub(super) fn write(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Lingering { .. } | Phase::Gone) {
+            return;
+        }
+        let written = self.write_egress(now);
+        if self.connection.is_finished() && self.phase == Phase::Open {
+            self.phase = Phase::Ending {
+                until: now + limits::LAST_BYTES,
+            };
+        }
+        match (written, self.phase) {
+            (Ok(()), Phase::Ending { .. }) => self.linger(now),
+            (Err(SocketError::Lost | SocketError::NotTls), _) => self.lose(now),
+            (Ok(()) | Err(SocketError::Blocked), _) => {}
+        }
+    }
+
+    fn write_egress(&mut self, now: Instant) -> Result<(), SocketError> {
+        loop {
+            let bytes = self.connection.egress();
+            if bytes.is_empty() {
+                return self.socket.flush();
+            }
+            let written = self.socket.write(bytes)?;
+            self.connection.advance(now, written);
+            if let Phase::Ending { until } = &mut self.phase {
+                *until = now + limits::LAST_BYTES;
+            }
+        }
+    }
+
+    fn linger(&mut self, now: Instant) {
+        self.socket.finish();
+        self.phase = match self.ended {
+            true => Phase::Gone,
+            false => {
+                self.readable = true;
+                Phase::Lingering {
+                    until: now + limits::LINGER,
+                    left: limits::LINGER_BYTES,
+                }
+            }
+        };
+    }
+
+    fn lose(&mut self, now: Instant) {
+        self.readable = false;
+        self.connection.handle_end(now);
+        self.phase = Phase::Gone;
+    }
+
+    pub(super) fn shut_down(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Handshaking { .. } => self.phase = Phase::Gone,
+            Phase::Open => self.connection.handle_shutdown(now),
+            Phase::Ending { .. } | Phase::Lingering { .. } | Phase::Gone => {}
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Open => self.connection.handle_timeout(now),
+            Phase::Handshaking { until }
+            | Phase::Ending { until }
+            | Phase::Lingering { until, .. } => {
+                if now >= until {
+                    self.lose(now);
+                }
+            }
+            Phase::Gone => {}
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Open => self.connection.poll_timeout(),
+            Phase::Handshaking { until }
+            | Phase::Ending { until }
+            | Phase::Lingering { until, .. } => Some(until),
+            Phase::Gone => None,
+        }
+    }
+
+    /// Asks the poll for what the client waits for.
+    pub(super) fn arm(&mut self, registry: &Registry, now: Instant) {
+        let writing = match self.phase {
+            Phase::Open | Phase::Ending { .. } | Phase::Handshaking { .. } => {
+                !self.connection.egress().is_empty() || self.socket.is_writing()
+            }
+            Phase::Lingering { .. } | Phase::Gone => false,
+        };
+        let token = self.token();
+        if let Err(error) = self.socket.arm(registry, token, writing) {
+            tracing::debug!(%error, "a socket cannot be polled");
+            self.lose(now);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Every bound of the runtime, in one place.
+
+use std::time::Duration;
+
+/// Most worker threads.
+pub const WORKERS: usize = 64;
+/// Most addresses to listen on, with and without TLS each.
+pub const LISTENERS: usize = 16;
+/// Most addresses that one worker has sockets on.
+pub const CANDIDATES: usize = 32;
+/// Requests that wait for one worker.
+pub const REQUEST_QUEUE: usize = 1024;
+/// Replies and news of one worker that wait for the front.
+pub const NEWS_QUEUE: usize = 4096;
+/// Replies and news of one worker that the front takes in one turn.
+pub const NEWS_PER_TURN: usize = 1024;
+/// Requests that a worker takes in one turn.
+pub const REQUESTS_PER_TURN: usize = 64;
+/// Datagrams that a worker reads from one socket in one turn.
+pub const DATAGRAMS_PER_TURN: usize = 64;
+/// Connections that one listener hands over in one turn.
+pub const ACCEPTS_PER_TURN: usize = 64;
+/// Bytes that are read from one connection in one turn.
+pub const READ_PER_TURN: usize = 64 * 1024;
+/// Pause of accepting after the system has refused (out of file descriptors, out of memory).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Turned-away connections that are kept until they have read why.
+pub const TURNED_AWAY: usize = 256;
+/// How long they are kept.
+pub const TURNED_AWAY_TIME: Duration = Duration::from_secs(1);
+/// How long a TLS handshake may take.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a finished connection may take to read its last bytes.
+pub const LAST_BYTES: Duration = Duration::from_secs(5);
+/// How long a closed connection is read until its end, so that the last bytes arrive.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// Bytes that are read meanwhile.
+pub const LINGER_BYTES: usize = 256 * 1024;
+/// Time between two looks at the certificate's files.
+pub const TLS_RELOAD: Duration = Duration::from_secs(1);
+/// Largest file of a certificate or key.
+pub const TLS_FILE_BYTES: u64 = 1024 * 1024;
+/// Largest file that is served.
+pub const PAGE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of pages that all connections together may have waiting.
+pub const PAGES_IN_FLIGHT: usize = 256 * 1024 * 1024;
+/// Largest configuration file.
+pub const CONFIG_BYTES: u64 = 1024 * 1024;
+/// Buffers asked for per media socket.
+pub const MEDIA_SOCKET_BUFFER: usize = 4 * 1024 * 1024;
+/// Connections that wait in the kernel to be accepted.
+pub const BACKLOG: i32 = 1024;
+/// How often a worker shows what it has counted, at most.
+pub const METRICS_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a worker waits before it tries again to hand on what the front had no room for.
+pub const FRONT_FULL_PAUSE: Duration = Duration::from_millis(2);
+/// How long the clients may take to say goodbye when the server stops.
+pub const GOODBYE: Duration = Duration::from_millis(1500);
+/// How long the workers may take to stop.
+pub const WORKERS_STOP: Duration = Duration::from_millis(500);
+
+const _: () = assert!(PAGE_BYTES as usize <= PAGES_IN_FLIGHT);
+const _: () = assert!(NEWS_PER_TURN <= NEWS_QUEUE);

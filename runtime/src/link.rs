@@ -1,0 +1,93 @@
+//! The two bounded queues between the front and one worker.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mio::Waker;
+use parlor_core::{ClientId, Metric, News, Reply, Request, RequestError};
+use parlor_signalling::RequestId;
+
+use crate::limits;
+
+/// From the front to a worker.
+#[derive(Debug)]
+pub(crate) enum ToWorker {
+    /// A client asks, and waits for the answer.
+    Ask {
+        client: ClientId,
+        id: RequestId,
+        request: Request,
+    },
+    /// A client is gone. Nobody waits for an answer.
+    Disconnect { client: ClientId },
+    /// The server stops.
+    Stop,
+}
+
+/// From a worker to the front, in the order in which the rooms said it.
+#[derive(Debug)]
+pub(crate) enum ToFront {
+    /// The answer to [`ToWorker::Ask`].
+    Reply {
+        client: ClientId,
+        id: RequestId,
+        reply: Result<Reply, RequestError>,
+    },
+    /// News for a client.
+    News { client: ClientId, news: News },
+}
+
+/// What a worker has counted, for whoever looks.
+#[derive(Debug, Default)]
+pub(crate) struct Scoreboard(Mutex<Vec<Metric>>);
+
+impl Scoreboard {
+    pub(crate) fn show(&self, metrics: Vec<Metric>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
+    }
+
+    pub(crate) fn read(&self) -> Vec<Metric> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// The front's end.
+pub(crate) struct FrontEnd {
+    pub(crate) requests: SyncSender<ToWorker>,
+    pub(crate) news: Receiver<ToFront>,
+    /// Wakes the worker.
+    pub(crate) worker: Arc<Waker>,
+    pub(crate) scoreboard: Arc<Scoreboard>,
+}
+
+/// The worker's end.
+pub(crate) struct WorkerEnd {
+    pub(crate) requests: Receiver<ToWorker>,
+    pub(crate) news: SyncSender<ToFront>,
+    /// Wakes the front.
+    pub(crate) front: Arc<Waker>,
+    pub(crate) scoreboard: Arc<Scoreboard>,
+}
+
+/// A pair of queues; the wakers are those of the two ends' polls.
+pub(crate) fn link(front: Arc<Waker>, worker: Arc<Waker>) -> (FrontEnd, WorkerEnd) {
+    let (requests, requests_in) = sync_channel(limits::REQUEST_QUEUE);
+    let (news, news_in) = sync_channel(limits::NEWS_QUEUE);
+    let scoreboard = Arc::new(Scoreboard::default());
+    let front_end = FrontEnd {
+        requests,
+        news: news_in,
+        worker,
+        scoreboard: Arc::clone(&scoreboard),
+    };
+    let worker_end = WorkerEnd {
+        requests: requests_in,
+        news,
+        front,
+        scoreboard,
+    };
+    (front_end, worker_end)
+}

@@ -1,0 +1,115 @@
+//! What is served by plain HTTP: the start page or the operator's files, health and metrics.
+
+mod files;
+mod metrics;
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use parlor_signalling::{PageRequest, PageResponse};
+
+pub(crate) use files::WebRoot;
+pub(crate) use metrics::exposition;
+
+/// The pages of this server.
+pub(crate) struct Pages {
+    root: Option<WebRoot>,
+    start: StartPage,
+}
+
+/// The start page with its tag.
+struct StartPage {
+    etag: String,
+}
+
+const START: &str = include_str!("pages/start.html");
+
+/// The start page needs nothing but its own style: no script, no picture, no other host.
+const START_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
+
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+/// The type of Prometheus' text format.
+pub(crate) const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+impl Pages {
+    pub(crate) fn new(web_root: Option<&Path>) -> std::io::Result<Self> {
+        let root = web_root.map(WebRoot::open).transpose()?;
+        let start = StartPage {
+            etag: format!("\"parlor-{}\"", env!("CARGO_PKG_VERSION")),
+        };
+        Ok(Self { root, start })
+    }
+
+    /// Answers a request for a page. `/metrics` is not among them.
+    pub(crate) fn respond(&self, request: &PageRequest) -> PageResponse {
+        if request.path == "/healthz" {
+            return text(200, TEXT, "ok\n");
+        }
+        if let Some(root) = &self.root
+            && let Some(response) = root.respond(request)
+        {
+            return response;
+        }
+        match request.path.as_str() {
+            "/" => self.start.respond(request),
+            _ => text(404, TEXT, "There is no such page.\n"),
+        }
+    }
+}
+
+impl StartPage {
+    fn respond(&self, request: &PageRequest) -> PageResponse {
+        let headers = vec![
+            ("Content-Type", "text/html; charset=utf-8".into()),
+            ("Content-Security-Policy", START_POLICY.into()),
+            ("Referrer-Policy", "no-referrer".into()),
+            ("X-Content-Type-Options", "nosniff".into()),
+            ("Cache-Control", "no-cache".into()),
+            ("ETag", self.etag.clone().into()),
+        ];
+        if is_known(request, &self.etag) {
+            return PageResponse {
+                status: 304,
+                headers,
+                body: Cow::Borrowed(&[]),
+            };
+        }
+        PageResponse {
+            status: 200,
+            headers,
+            body: Cow::Borrowed(START.as_bytes()),
+        }
+    }
+}
+
+/// Whether the client has the content of this tag (RFC 9110 §13.1.2).
+fn is_known(request: &PageRequest, etag: &str) -> bool {
+    request.if_none_match.as_ref().is_some_and(|tags| {
+        tags.split(',')
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    })
+}
+
+/// A response of a few words.
+pub(crate) fn text(
+    status: u16,
+    kind: &'static str,
+    body: impl Into<Cow<'static, str>>,
+) -> PageResponse {
+    let body = match body.into() {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    };
+    let headers = vec![
+        ("Content-Type", kind.into()),
+        ("X-Content-Type-Options", "nosniff".into()),
+        ("Cache-Control", "no-store".into()),
+    ];
+    PageResponse {
+        status,
+        headers,
+        body,
+    }
+}

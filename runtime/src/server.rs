@@ -1,0 +1,292 @@
+//! The whole server: everything is opened first, then the threads begin.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use mio::Waker;
+use parlor_core::{Certificate, Config, Seed};
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::front::{Front, FrontError, Listener, Listeners};
+use crate::link::{FrontEnd, link};
+use crate::net;
+use crate::pages::Pages;
+use crate::tls::{Tls, TlsError};
+use crate::worker::{MediaError, Rooms, Udp, Worker, wakeable_poll};
+
+/// Why the server has not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Pages cannot be served at an address.
+    #[error("{address} cannot be listened on: {error}{}", hint(.error, .setting))]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+        /// The setting that changes it.
+        setting: &'static str,
+    },
+    /// Media cannot be received.
+    #[error("{error}{}", media_hint(.error))]
+    Media {
+        /// Why not.
+        error: MediaError,
+    },
+    /// There is no certificate.
+    #[error("no TLS: {0}. --tls-listen off serves without it")]
+    Tls(#[from] TlsError),
+    /// The directory of pages cannot be served.
+    #[error("--web-root {}: {error}", path.display())]
+    WebRoot {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The system refuses something that is always there.
+    #[error("the system refuses {what}: {error}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Why it was not given.
+        error: io::Error,
+    },
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kinds are the system's, not ours"
+)]
+fn hint(error: &io::Error, setting: &str) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => "Another program has this port: stop it, or choose another",
+        io::ErrorKind::PermissionDenied => "Ports below 1024 need a permission: choose another",
+        io::ErrorKind::AddrNotAvailable => "It is no address of this machine: choose another",
+        _ => return String::new(),
+    };
+    format!(". {why} with --{setting}")
+}
+
+fn media_hint(error: &MediaError) -> String {
+    match error {
+        MediaError::Bind { error, .. } => hint(error, "media-port"),
+        MediaError::NoAddress => String::from(". --public-ip names one"),
+    }
+}
+
+/// Where the server is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Pages and WebSockets without TLS.
+    pub plain: Vec<SocketAddr>,
+    /// Pages and WebSockets with TLS.
+    pub tls: Vec<SocketAddr>,
+    /// Media, per worker.
+    pub media: Vec<Vec<SocketAddr>>,
+}
+
+/// A server that runs on threads of its own.
+pub struct Server {
+    addresses: Addresses,
+    front: JoinHandle<Result<(), FrontError>>,
+    stop: Stop,
+}
+
+/// Tells a server to stop.
+#[derive(Clone)]
+pub struct Stop {
+    flag: Arc<AtomicBool>,
+    front: Arc<Waker>,
+}
+
+impl Stop {
+    /// Tells it: clients are said goodbye to, and [`Server::wait`] returns soon after.
+    pub fn stop(&self) {
+        self.flag.store(true, Ordering::Release);
+        if let Err(error) = self.front.wake() {
+            tracing::warn!(%error, "the front cannot be woken");
+        }
+    }
+}
+
+impl Server {
+    /// Opens everything that the settings name, and begins to serve.
+    pub fn start(settings: &Settings) -> Result<Self, StartError> {
+        net::raise_open_files();
+        let clock = Clock::start();
+        let (poll, waker) = wakeable_poll().map_err(system("a poll"))?;
+        let mut addresses = Addresses::default();
+        let listeners = open_listeners(settings, &mut addresses)?;
+        let tls = match settings.tls_listen.is_empty() {
+            true => None,
+            false => Some(Tls::load(settings, clock.now())?),
+        };
+        let pages = Pages::new(settings.web_root.as_deref()).map_err(|error| {
+            let path = settings.web_root.clone().unwrap_or_default();
+            StartError::WebRoot { path, error }
+        })?;
+        let (ends, workers) = open_workers(settings, clock, &waker)?;
+        addresses.media = workers
+            .iter()
+            .map(|worker| worker.candidates().to_vec())
+            .collect();
+        let flag = Arc::new(AtomicBool::new(false));
+        let front = Front {
+            poll,
+            clock,
+            listeners: Listeners::new(listeners),
+            tls,
+            pages,
+            signalling: parlor_signalling::Config {
+                ping_interval: settings.ping_interval,
+                ping_attempts: settings.ping_attempts,
+            },
+            max_connections: settings.max_connections,
+            stop: Arc::clone(&flag),
+        };
+        for (number, worker) in workers.into_iter().enumerate() {
+            spawn_worker(number, worker, Arc::clone(&waker))?;
+        }
+        let front = std::thread::Builder::new()
+            .name("front".into())
+            .spawn(move || front.run(ends))
+            .map_err(system("a thread"))?;
+        Ok(Self {
+            addresses,
+            front,
+            stop: Stop { flag, front: waker },
+        })
+    }
+
+    /// Where the server is reached.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// What stops it.
+    pub fn stop_handle(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Waits until it has stopped.
+    pub fn wait(self) -> Result<(), Failed> {
+        match self.front.join() {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failed::Front(error)),
+            Err(_) => Err(Failed::Panic),
+        }
+    }
+}
+
+/// Why the server has stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// The front gave up.
+    #[error(transparent)]
+    Front(FrontError),
+    /// The front broke an invariant of its own; its panic has been printed.
+    #[error("the front has died")]
+    Panic,
+}
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |error| StartError::System { what, error }
+}
+
+fn open_listeners(
+    settings: &Settings,
+    addresses: &mut Addresses,
+) -> Result<Vec<Listener>, StartError> {
+    let mut listeners = Vec::new();
+    for (wanted, tls, setting, opened) in [
+        (&settings.listen, false, "listen", &mut addresses.plain),
+        (&settings.tls_listen, true, "tls-listen", &mut addresses.tls),
+    ] {
+        for address in wanted {
+            let refused = |error| StartError::Listen {
+                address: *address,
+                error,
+                setting,
+            };
+            let listener = net::listen(*address).map_err(refused)?;
+            opened.push(listener.local_addr().map_err(refused)?);
+            listeners.push(Listener {
+                listener,
+                tls,
+                readable: true,
+            });
+        }
+    }
+    Ok(listeners)
+}
+
+fn open_workers(
+    settings: &Settings,
+    clock: Clock,
+    front: &Arc<Waker>,
+) -> Result<(Vec<FrontEnd>, Vec<Worker>), StartError> {
+    let certificate = Certificate::from_seed(&seed()?);
+    let mut ends = Vec::new();
+    let mut workers = Vec::new();
+    for number in 0..settings.workers {
+        let port = match settings.media_port {
+            0 => 0,
+            first => first + number as u16,
+        };
+        let udp =
+            Udp::open(&settings.public_ips, port).map_err(|error| StartError::Media { error })?;
+        let (poll, waker) = wakeable_poll().map_err(system("a poll"))?;
+        let (front_end, worker_end) = link(Arc::clone(front), waker);
+        let rooms = Rooms {
+            config: Config {
+                candidates: Vec::new(),
+                video_codecs: settings.video_codecs.clone(),
+                audio_codecs: settings.audio_codecs.clone(),
+                ice_timeout: settings.ice_timeout,
+                limits: settings.limits.clone(),
+            },
+            certificate: certificate.clone(),
+            seed: seed()?,
+        };
+        let worker = Worker::new(poll, udp, rooms, clock, worker_end).map_err(system("a poll"))?;
+        ends.push(front_end);
+        workers.push(worker);
+    }
+    Ok((ends, workers))
+}
+
+fn seed() -> Result<Seed, StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| system("random bytes")(error.into()))?;
+    Ok(Seed(seed))
+}
+
+/// Wakes the front when a worker's thread ends, whichever way it does.
+struct Ending(Arc<Waker>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.wake() {
+            tracing::warn!(%error, "the front cannot be woken");
+        }
+    }
+}
+
+fn spawn_worker(number: usize, worker: Worker, front: Arc<Waker>) -> Result<(), StartError> {
+    let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+    let ending = Ending(front);
+    let serve = move || {
+        // Dropped after the worker, so that the front finds its queue closed.
+        let _ending = ending;
+        if let Err(error) = worker.run() {
+            tracing::error!(number, %error, "a worker's poll failed");
+        }
+    };
+    thread.spawn(serve).map(drop).map_err(system("a thread"))
+}

@@ -1,0 +1,222 @@
+//! A worker: the rooms that live on one thread, and the sockets of their media.
+
+mod udp;
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{TryRecvError, TrySendError};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token, Waker};
+use parlor_core::{Certificate, Config, Request, Seed, Sfu};
+
+use crate::clock::Clock;
+use crate::limits;
+use crate::link::{ToFront, ToWorker, WorkerEnd};
+pub use udp::MediaError;
+pub(crate) use udp::Udp;
+
+/// Larger than any datagram, so that none is cut.
+const DATAGRAM_BUFFER: usize = 64 * 1024;
+const WAKER: Token = Token(usize::MAX);
+
+/// One worker, before its thread runs.
+pub(crate) struct Worker {
+    poll: Poll,
+    udp: Udp,
+    sfu: Sfu,
+    clock: Clock,
+    link: WorkerEnd,
+    /// What the front had no room for. While there is something, nothing else is taken from the
+    /// rooms, nor asked of them.
+    held: Option<ToFront>,
+    /// There may be more requests, though nobody wakes this worker again for them.
+    requests_left: bool,
+    front_has_news: bool,
+    /// What has been counted is shown again from here on.
+    metrics_due: Instant,
+    metrics_waiting: bool,
+}
+
+/// What makes a worker's rooms.
+pub(crate) struct Rooms {
+    /// The configuration, without the candidates.
+    pub(crate) config: Config,
+    pub(crate) certificate: Certificate,
+    pub(crate) seed: Seed,
+}
+
+/// A poll and the waker that interrupts it.
+pub(crate) fn wakeable_poll() -> io::Result<(Poll, Arc<Waker>)> {
+    let poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    Ok((poll, waker))
+}
+
+impl Worker {
+    pub(crate) fn new(
+        poll: Poll,
+        mut udp: Udp,
+        rooms: Rooms,
+        clock: Clock,
+        link: WorkerEnd,
+    ) -> io::Result<Self> {
+        udp.register(poll.registry())?;
+        let config = Config {
+            candidates: udp.candidates().to_vec(),
+            ..rooms.config
+        };
+        let sfu = Sfu::new(config, rooms.certificate, rooms.seed, clock.now());
+        Ok(Self {
+            poll,
+            udp,
+            sfu,
+            clock,
+            link,
+            held: None,
+            requests_left: true,
+            front_has_news: false,
+            metrics_due: clock.now(),
+            metrics_waiting: true,
+        })
+    }
+
+    pub(crate) fn candidates(&self) -> &[SocketAddr] {
+        self.udp.candidates()
+    }
+
+    /// Serves until the front says stop, or is gone.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(256);
+        let mut buffer = vec![0; DATAGRAM_BUFFER];
+        let mut now = self.clock.now();
+        loop {
+            match self.poll.poll(&mut events, self.timeout(now)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            now = self.clock.now();
+            for event in &events {
+                match event.token() {
+                    WAKER => self.requests_left = true,
+                    socket => self.udp.set_readable(socket),
+                }
+            }
+            let sfu = &mut self.sfu;
+            self.udp
+                .receive(&mut buffer, limits::DATAGRAMS_PER_TURN, |datagram| {
+                    sfu.handle_datagram(now, datagram);
+                });
+            self.sfu.handle_timeout(now);
+            let going = self.take_requests(now);
+            let _ = self.hand_on_news();
+            self.flush();
+            self.show_metrics(now);
+            if going.is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn timeout(&self, now: Instant) -> Option<Duration> {
+        if self.held.is_some() {
+            return Some(limits::FRONT_FULL_PAUSE);
+        }
+        if self.requests_left || self.udp.is_readable() {
+            return Some(Duration::ZERO);
+        }
+        let rooms = self.sfu.poll_timeout().map(|deadline| deadline.at);
+        let metrics = self.metrics_waiting.then_some(self.metrics_due);
+        let due = rooms.into_iter().chain(metrics).min()?;
+        Some(due.saturating_duration_since(now))
+    }
+
+    /// Takes requests while the front has room for what comes of them.
+    fn take_requests(&mut self, now: Instant) -> ControlFlow<()> {
+        if !self.requests_left {
+            return ControlFlow::Continue(());
+        }
+        for _ in 0..limits::REQUESTS_PER_TURN {
+            // What the rooms said before must be heard before what they answer here.
+            if self.hand_on_news().is_break() {
+                return ControlFlow::Continue(());
+            }
+            match self.link.requests.try_recv() {
+                Ok(ToWorker::Ask {
+                    client,
+                    id,
+                    request,
+                }) => {
+                    let reply = self.sfu.handle_request(now, client, request);
+                    self.hand_on(ToFront::Reply { client, id, reply });
+                }
+                Ok(ToWorker::Disconnect { client }) => {
+                    // It cannot fail, and there is nobody to tell.
+                    let _ = self.sfu.handle_request(now, client, Request::Disconnect);
+                }
+                Err(TryRecvError::Empty) => {
+                    self.requests_left = false;
+                    return ControlFlow::Continue(());
+                }
+                Ok(ToWorker::Stop) | Err(TryRecvError::Disconnected) => {
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Hands all news on that the front has room for; breaks where it has not for all.
+    fn hand_on_news(&mut self) -> ControlFlow<()> {
+        if let Some(held) = self.held.take() {
+            self.hand_on(held);
+        }
+        while self.held.is_none() {
+            let Some(event) = self.sfu.poll_event() else {
+                return ControlFlow::Continue(());
+            };
+            self.hand_on(ToFront::News {
+                client: event.client,
+                news: event.news,
+            });
+        }
+        ControlFlow::Break(())
+    }
+
+    fn hand_on(&mut self, message: ToFront) {
+        debug_assert!(self.held.is_none(), "one message is held at most");
+        match self.link.news.try_send(message) {
+            Ok(()) => {}
+            Err(TrySendError::Full(message)) => self.held = Some(message),
+            // The front is gone, and its clients with it.
+            Err(TrySendError::Disconnected(_)) => {}
+        }
+        self.front_has_news = true;
+    }
+
+    fn flush(&mut self) {
+        while let Some(transmit) = self.sfu.poll_transmit() {
+            self.udp.send(&transmit);
+        }
+        if std::mem::take(&mut self.front_has_news)
+            && let Err(error) = self.link.front.wake()
+        {
+            tracing::warn!(%error, "the front cannot be woken");
+        }
+    }
+
+    /// Shows what has been counted, soon after it has, but not all the time.
+    fn show_metrics(&mut self, now: Instant) {
+        if now < self.metrics_due {
+            self.metrics_waiting = true;
+            return;
+        }
+        let mut metrics = self.sfu.counters().metrics();
+        metrics.extend(self.udp.counters.metrics());
+        self.link.scoreboard.show(metrics);
+        self.metrics_waiting = false;
+        self.metrics_due = now + limits::METRICS_INTERVAL;
+    }
+}
