@@ -312,4 +312,37 @@ pub(crate) fn accept(key: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_reserves_nothing() {
+        let mut reader = Reader::default();
+        let length = (MESSAGE_BYTES as u64).to_be_bytes();
+        let claim = [&[0x81, 0xFF][..], &length, &[1, 2, 3, 4], b"x"].concat();
+        assert_eq!(reader.read(&mut &claim[..]), Ok(None));
+        assert!(reader.message.capacity() < 100);
+    }
+
+    #[test]
+    fn lengths_are_written_the_short_way() {
+        for (length, header) in [
+            (125, &[0x81, 125][..]),
+            (126, &[0x81, 126, 0, 126]),
+            (0xFFFF, &[0x81, 126, 0xFF, 0xFF]),
+            (0x1_0000, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let mut out = Vec::new();
+            write_frame(&mut out, Opcode::Text, &vec![b'x'; length]);
+            assert_eq!(out.len(), header.len() + length);
+            assert!(out.starts_with(header));
+        }
+    }
+
+    #[test]
+    fn the_key_of_the_rfc_gets_its_answer() {
+        let expected = Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned());
+        assert_eq!(accept(b"dGhlIHNhbXBsZSBub25jZQ=="), expected);
+        assert_eq!(accept(b"dGhlIHNhbXBsZSBub25jZQ"), None);
+    }
+}

@@ -46,13 +46,17 @@ impl Refusal {
 
 /// Reads a head that ends with an empty line.
 pub(super) fn parse(head: &[u8]) -> Result<Request, Refusal> {
+    // `httparse` takes a bare LF for the end of a line; a head that means one thing to it and
+    // another to a proxy is how requests are smuggled.
+    let is_bare = |at: usize| head[at] == b'\n' && (at == 0 || head[at - 1] != b'\r');
+    if (0..head.len()).any(is_bare) {
+        return Err(Refusal::new(400, "Lines must end with CR LF"));
+    }
     let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS];
     let mut parsed = httparse::Request::new(&mut fields);
     match parsed.parse(head) {
-        // `httparse` takes a bare LF for the end of a line; a head that ends earlier for it than
-        // for everyone else is how requests are smuggled.
         Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-        Ok(_) => return Err(Refusal::new(400, "Lines must end with CR LF")),
+        Ok(_) => return Err(Refusal::new(400, "The request was not understood")),
         Err(httparse::Error::TooManyHeaders) => {
             return Err(Refusal::new(431, "The request has too many header fields"));
         }
