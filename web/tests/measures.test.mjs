@@ -37,7 +37,7 @@ async function callOneself(source) {
   await there.setRemoteDescription(here.localDescription);
   await there.setLocalDescription(await there.createAnswer());
   await here.setRemoteDescription(there.localDescription);
-  await video.play();
+  video.play();
 }
 
 async function talksToItself(participant, source) {

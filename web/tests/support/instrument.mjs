@@ -16,7 +16,7 @@ export function instrument({ ports, identity }) {
   // In place of the fake camera and microphone, a colour and a tone of this participant's own, so
   // that a test can tell whose stream a tile shows.
   if (identity) {
-    navigator.mediaDevices.getUserMedia = async (constraints) => {
+    const capture = async (constraints) => {
       const stream = new MediaStream();
       if (constraints.video) {
         const canvas = document.createElement('canvas');
@@ -41,6 +41,11 @@ export function instrument({ ports, identity }) {
         sink.stream.getTracks().forEach((track) => stream.addTrack(track));
       }
       return stream;
+    };
+    // The SDK calls the one form here and the other there.
+    navigator.mediaDevices.getUserMedia = capture;
+    navigator.getUserMedia = (constraints, done, failed) => {
+      capture(constraints).then(done, failed);
     };
   }
 
