@@ -75,14 +75,13 @@ describe('an app on the SDK', () => {
     for (const text of [
       '<img src=x onerror=alert(1)> & "quotes" \\ back',
       'two\nlines\tand a tab',
-      '👩‍👩‍👧‍👦 \u0000 \u2028 \ud83d',
+      '👩‍👩‍👧‍👦 \u0000 \u2028',
       'x'.repeat(4_000),
       '%F0%9F%98%80',
       '',
     ]) {
       await bob.do('say', 'alice', text);
-      // A lone surrogate cannot be sent as UTF-8: the browser replaces it.
-      await alice.hears({ what: 'MESSAGE', from: 'bob', text: text.toWellFormed() });
+      await alice.hears({ what: 'MESSAGE', from: 'bob', text });
     }
     unharmed(alice, bob);
   });

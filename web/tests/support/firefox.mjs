@@ -7,7 +7,11 @@ const PREFERENCES = {
   'media.navigator.streams.fake': true,
   'media.navigator.permission.disabled': true,
   'media.autoplay.default': 0,
+  // Media stays on this machine. Without these permissions only the address of the default route
+  // is a candidate, fake devices or not.
   'media.peerconnection.ice.loopback': true,
+  'permissions.default.camera': 1,
+  'permissions.default.microphone': 1,
   'media.peerconnection.ice.obfuscate_host_addresses': false,
   // Nothing leaves this machine: every address but loopback goes to a proxy that is not there.
   'network.proxy.type': 1,

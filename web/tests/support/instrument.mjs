@@ -44,7 +44,7 @@ export function instrument({ ports, identity }) {
     };
     // The SDK calls the one form here and the other there.
     navigator.mediaDevices.getUserMedia = capture;
-    navigator.getUserMedia = (constraints, done, failed) => {
+    navigator.webkitGetUserMedia = (constraints, done, failed) => {
       capture(constraints).then(done, failed);
     };
   }
