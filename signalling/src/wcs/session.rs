@@ -303,6 +303,8 @@ impl Session {
             return answer::failed(&id, Some(name.as_str()), direction, &sentence, out);
         }
         let place = self.place(room, &name);
+        let (room, participant) = (room_of(&place), self.participant());
+        debug!(room, participant, ?direction, "stream asked for");
         let media = self.streams.insert(Stream {
             id,
             direction,
@@ -533,5 +535,13 @@ fn key(place: &Place, name: &PublicationName) -> String {
     match place {
         Place::Room(room) => room.to_string(),
         Place::Open => name.to_string(),
+    }
+}
+
+/// The room of a place, for the log.
+pub(super) fn room_of(place: &Place) -> Option<&str> {
+    match place {
+        Place::Room(room) => Some(room.as_str()),
+        Place::Open => None,
     }
 }

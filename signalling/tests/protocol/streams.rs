@@ -268,3 +268,46 @@ fn snapshots_fail_with_a_sentence() {
     let event = json!({ "mediaSessionId": "m1", "type": "snapshotFailed", "payload": payload });
     assert_eq!(heard["data"][0], event);
 }
+
+#[test]
+fn leaving_joining_and_publishing_in_one_breath_keeps_the_new_stream_only() {
+    let mut world = World::new();
+    let alice = world.participant("alice");
+    world.publish(alice, "m1", "r-alice-1");
+    world.hear_all();
+    let payload = json!({ "command": "leave", "options": { "name": "r" } });
+    let leave = json!({ "operationId": "o1", "payload": payload });
+    let payload = json!({ "command": "join", "options": { "name": "r" } });
+    let join = json!({ "operationId": "o2", "payload": payload });
+    let publish = json!({ "mediaSessionId": "m2", "name": "r-alice-2", "sdp": "v=0" });
+    let breath: Vec<_> = [
+        ("sendData", leave),
+        ("sendData", join),
+        ("publishStream", publish),
+    ]
+    .iter()
+    .map(|(message, data)| json!({ "message": message, "data": [data] }).to_string())
+    .flat_map(|text| crate::bytes::text(&text))
+    .collect();
+    world.send(alice, &breath);
+    assert_eq!(place(&world), room("r"));
+    let heard = world.hear(alice);
+    let expected = [
+        "DataStatusEvent",
+        "DataStatusEvent",
+        "OnDataEvent",
+        "setRemoteSDP",
+        "notifyStreamStatusEvent",
+    ];
+    assert_eq!(names(&heard), expected);
+    // The id of the old stream is free without its stop, and the new one is the session's.
+    world.publish(alice, "m1", "r-alice-3");
+    assert_eq!(
+        names(&world.hear(alice)),
+        ["setRemoteSDP", "notifyStreamStatusEvent"]
+    );
+    for id in ["m1", "m2"] {
+        world.say(alice, "unPublishStream", json!({ "mediaSessionId": id }));
+    }
+    assert_eq!(world.rooms.streams(), 0);
+}

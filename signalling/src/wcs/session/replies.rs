@@ -3,7 +3,7 @@
 use parlor_core::{MediaId, MediaKind, News, Place, Reply, RequestError, RoomName};
 use tracing::debug;
 
-use super::{End, Pending, Session};
+use super::{End, Pending, Session, room_of};
 use crate::connection::RequestId;
 use crate::outbox::Outbox;
 use crate::wcs::answer;
@@ -182,7 +182,8 @@ impl Session {
             }
             News::Ended { media, reason } => {
                 if let Some(stream) = self.streams.remove(media) {
-                    debug!(participant = self.participant(), ?reason, "stream ended");
+                    let (room, participant) = (room_of(&stream.place), self.participant());
+                    debug!(room, participant, ?reason, "stream ended");
                     answer::ended(&stream, reason, out);
                 }
             }
