@@ -14,13 +14,15 @@ pub fn banner(settings: &Settings, addresses: &Addresses) -> String {
         true => net::interface_addresses(),
         false => settings.public_ips.clone(),
     };
+    let mut name = "Open";
     for (http, ws, listeners) in [
         ("http", "ws", &addresses.plain),
         ("https", "wss", &addresses.tls),
     ] {
         for host in hosts(listeners, &others) {
             let (page, socket) = (format!("{http}://{host}/"), format!("{ws}://{host}/"));
-            line(&mut text, "", &format!("{page:<34} {socket}"));
+            line(&mut text, name, &format!("{page:<32} {socket}"));
+            name = "";
         }
     }
     text.push('\n');
@@ -30,16 +32,13 @@ pub fn banner(settings: &Settings, addresses: &Addresses) -> String {
         line(&mut text, name, &candidates.join("  "));
     }
     if !addresses.tls.is_empty() && settings.tls_cert.is_none() {
+        let dir = settings.state_dir.display();
         line(
             &mut text,
             "Certificate",
-            "self-signed: browsers ask before they accept it",
+            "self-signed: browsers ask before they accept it,",
         );
-        line(
-            &mut text,
-            "",
-            &format!("kept in {}", settings.state_dir.display()),
-        );
+        line(&mut text, "", &format!("kept in {dir}"));
     }
     text.push_str("\nCtrl-C stops it.\n");
     text
@@ -47,10 +46,7 @@ pub fn banner(settings: &Settings, addresses: &Addresses) -> String {
 
 fn line(text: &mut String, name: &str, value: &str) {
     // Writing to a String does not fail.
-    let _ = match name {
-        "" => writeln!(text, "  {value}"),
-        name => writeln!(text, "  {name}: {value}"),
-    };
+    let _ = writeln!(text, "  {name:<12} {value}");
 }
 
 /// How a browser names the listeners: this machine first, then the addresses others can use.

@@ -1,5 +1,7 @@
 //! A worker: the rooms that live on one thread, and the sockets of their media.
 
+#[cfg(test)]
+mod tests;
 mod udp;
 
 use std::io;

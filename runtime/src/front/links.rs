@@ -162,11 +162,68 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::fnv1a;
+    use parlor_core::{Place, PublicationName};
+
+    use super::*;
+    use crate::link::{WorkerEnd, link};
+    use crate::worker::wakeable_poll;
+
+    fn one_link() -> (Links, WorkerEnd) {
+        let (_, front) = wakeable_poll().unwrap();
+        let (_, worker) = wakeable_poll().unwrap();
+        let (front_end, worker_end) = link(front, worker);
+        (Links::new(vec![front_end]), worker_end)
+    }
+
+    fn ask(links: &mut Links, client: u64) -> Result<(), RequestError> {
+        let name = PublicationName::new("s").unwrap();
+        let request = Request::Find {
+            place: Place::Open,
+            name,
+        };
+        links.ask(0, ClientId(client), RequestId(0), request)
+    }
 
     #[test]
     fn rooms_fall_to_the_same_worker_in_every_version() {
         assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn a_full_worker_refuses_requests_and_loses_no_disconnect() {
+        let (mut links, worker) = one_link();
+        for client in 0..limits::REQUEST_QUEUE as u64 {
+            assert_eq!(ask(&mut links, client), Ok(()));
+        }
+        assert_eq!(ask(&mut links, 7), Err(RequestError::Busy));
+        links.disconnect(0, ClientId(1));
+        links.disconnect(0, ClientId(2));
+        assert!(links.has_waiting());
+
+        // With room for one message, it is the disconnect that goes first.
+        worker.requests.recv().unwrap();
+        assert_eq!(ask(&mut links, 7), Err(RequestError::Busy));
+        worker.requests.recv().unwrap();
+        links.flush();
+        assert!(!links.has_waiting());
+        let told: Vec<u64> = worker
+            .requests
+            .try_iter()
+            .filter_map(|message| match message {
+                ToWorker::Disconnect { client } => Some(client.0),
+                ToWorker::Ask { .. } | ToWorker::Stop => None,
+            })
+            .collect();
+        assert_eq!(told, [1, 2]);
+    }
+
+    #[test]
+    fn a_worker_that_dies_is_noticed() {
+        let (mut links, worker) = one_link();
+        assert_eq!(links.receive(|_| {}), Ok(false));
+        drop(worker);
+        assert_eq!(links.receive(|_| {}), Err(WorkerDied(0)));
+        assert_eq!(ask(&mut links, 1), Err(RequestError::Busy));
     }
 }
