@@ -1,5 +1,11 @@
 //! The whole server on real sockets of this machine.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test at what they do not expect"
+)]
+
 mod client;
 mod hostile;
 mod process;
