@@ -48,6 +48,9 @@ pub struct Settings {
     pub ping_attempts: u32,
     /// TCP connections at the same time.
     pub max_connections: usize,
+    /// How many of them may come from one IPv4 address, or one IPv6 network of 64 bits. This
+    /// machine's own are not counted.
+    pub max_connections_per_address: usize,
     /// The bounds of the rooms. Each worker has its own rooms and counts them alone.
     pub limits: Limits,
     /// What is logged: a level, or a filter of `tracing`.
@@ -84,6 +87,7 @@ impl Default for Settings {
             ping_interval: Duration::from_secs(5),
             ping_attempts: 10,
             max_connections: 10_000,
+            max_connections_per_address: 2000,
             limits: core.limits,
             log: "warn,parlor=info".into(),
             log_format: LogFormat::Text,

@@ -2,12 +2,14 @@
 
 mod client;
 mod counters;
+mod crowd;
 mod links;
 mod listeners;
 mod socket;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -21,10 +23,12 @@ use crate::limits;
 use crate::link::{FrontEnd, ToFront};
 use crate::pages::{self, Pages};
 use crate::tls::Tls;
-use client::Client;
+use client::{Client, Fault};
 use counters::FrontCounters;
+use crowd::Crowd;
 use links::Links;
 pub use links::WorkerDied;
+use listeners::Accepted;
 pub(crate) use listeners::{Listener, Listeners};
 use socket::Socket;
 
@@ -48,6 +52,7 @@ pub(crate) struct Front {
     pub(crate) pages: Pages,
     pub(crate) signalling: Config,
     pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
     /// Set by whoever wants the server to stop.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -66,6 +71,7 @@ struct Running {
     front: Front,
     links: Links,
     clients: BTreeMap<u64, Client>,
+    crowd: Crowd,
     next_client: u64,
     timers: BTreeSet<(Instant, u64)>,
     /// The clients to be served in this turn.
@@ -81,10 +87,12 @@ struct Running {
 impl Front {
     /// Serves until it is told to stop, and then stops the workers.
     pub(crate) fn run(self, ends: Vec<FrontEnd>) -> Result<(), FrontError> {
+        let crowd = Crowd::new(self.max_connections_per_address);
         let mut running = Running {
             front: self,
             links: Links::new(ends),
             clients: BTreeMap::new(),
+            crowd,
             next_client: FIRST_CLIENT,
             timers: BTreeSet::new(),
             touched: BTreeSet::new(),
@@ -168,31 +176,42 @@ impl Running {
             .max_connections
             .saturating_sub(self.clients.len());
         let mut accepted = Vec::new();
-        self.busy |= self
-            .front
+        let Self {
+            front,
+            crowd,
+            counters,
+            ..
+        } = self;
+        let mut has_room = |peer: SocketAddr| {
+            let enters = room > 0 && crowd.enter(peer.ip());
+            room -= usize::from(enters);
+            enters
+        };
+        self.busy |= front
             .listeners
-            .accept(now, &mut self.counters, &mut room, |new| {
-                accepted.push(new);
-            });
+            .accept(now, counters, &mut has_room, &mut accepted);
         for new in accepted {
-            let socket = match (new.tls, &self.front.tls) {
-                (true, Some(tls)) => Socket::tls(new.stream, tls.config()),
-                (true, None) | (false, _) => Ok(Socket::plain(new.stream)),
-            };
-            let Ok(socket) = socket else {
-                self.counters.tls_failed += 1;
-                continue;
-            };
-            let id = ClientId(self.next_client);
-            self.next_client += 1;
-            let mut client = Client::new(id, new.peer, socket, &self.front.signalling, now);
-            if let Err(error) = client.register(self.front.poll.registry()) {
-                tracing::debug!(%error, "a socket cannot be polled");
-                continue;
+            let peer = new.peer;
+            if let Err(error) = self.admit(now, new) {
+                tracing::debug!(%error, "an accepted connection cannot be served");
+                self.counters.accept_failed += 1;
+                self.crowd.leave(peer.ip());
             }
-            self.clients.insert(id.0, client);
-            self.touched.insert(id.0);
         }
+    }
+
+    fn admit(&mut self, now: Instant, new: Accepted) -> io::Result<()> {
+        let socket = match (new.tls, &self.front.tls) {
+            (true, Some(tls)) => Socket::tls(new.stream, tls.config()).map_err(io::Error::other)?,
+            (true, None) | (false, _) => Socket::plain(new.stream),
+        };
+        let id = ClientId(self.next_client);
+        self.next_client += 1;
+        let mut client = Client::new(id, new.peer, socket, &self.front.signalling, now);
+        client.register(self.front.poll.registry())?;
+        self.clients.insert(id.0, client);
+        self.touched.insert(id.0);
+        Ok(())
     }
 
     fn on_news(&mut self, now: Instant) -> Result<(), WorkerDied> {
@@ -241,15 +260,18 @@ impl Running {
                 continue;
             };
             self.serve_client(now, &mut client);
-            if !client.is_gone() {
-                self.clients.insert(number, client);
+            match client.is_gone() {
+                true => self.crowd.leave(client.peer().ip()),
+                false => drop(self.clients.insert(number, client)),
             }
         }
     }
 
     fn serve_client(&mut self, now: Instant, client: &mut Client) {
-        if client.receive(&self.front.signalling, &mut self.buffer, now) {
-            self.counters.not_tls += 1;
+        match client.receive(&self.front.signalling, &mut self.buffer, now) {
+            Ok(()) => {}
+            Err(Fault::NotTls) => self.counters.not_tls += 1,
+            Err(Fault::Tls) => self.counters.tls_failed += 1,
         }
         client.write(now);
         let mut left = ACTIONS_PER_TURN;

@@ -4,11 +4,14 @@ mod files;
 mod metrics;
 
 use std::borrow::Cow;
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use parlor_signalling::{PageRequest, PageResponse};
 
-pub(crate) use files::WebRoot;
+use crate::server::Addresses;
+use files::WebRoot;
 pub(crate) use metrics::exposition;
 
 /// The pages of this server.
@@ -17,8 +20,9 @@ pub(crate) struct Pages {
     start: StartPage,
 }
 
-/// The start page with its tag.
+/// The start page with this server's addresses, and its tag.
 struct StartPage {
+    html: String,
     etag: String,
 }
 
@@ -33,11 +37,9 @@ pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 pub(crate) const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 impl Pages {
-    pub(crate) fn new(web_root: Option<&Path>) -> std::io::Result<Self> {
+    pub(crate) fn new(web_root: Option<&Path>, addresses: &Addresses) -> io::Result<Self> {
         let root = web_root.map(WebRoot::open).transpose()?;
-        let start = StartPage {
-            etag: format!("\"parlor-{}\"", env!("CARGO_PKG_VERSION")),
-        };
+        let start = StartPage::new(addresses);
         Ok(Self { root, start })
     }
 
@@ -59,6 +61,29 @@ impl Pages {
 }
 
 impl StartPage {
+    fn new(addresses: &Addresses) -> Self {
+        let port = |listeners: &[SocketAddr]| listeners.first().map(SocketAddr::port);
+        let row = |page, scheme, port: Option<u16>| {
+            port.map_or_else(String::new, |port| {
+                format!(
+                    "<div><dt>From an {page} page</dt>\
+                    <dd><code>{scheme}://<var>this-host</var>:{port}</code></dd></div>\n"
+                )
+            })
+        };
+        let (plain, tls) = (port(&addresses.plain), port(&addresses.tls));
+        let rows = row("http", "ws", plain) + &row("https", "wss", tls);
+        Self {
+            html: START.replace("<!-- addresses -->", rows.trim_end()),
+            etag: format!(
+                "\"parlor-{}-{}-{}\"",
+                env!("CARGO_PKG_VERSION"),
+                plain.unwrap_or_default(),
+                tls.unwrap_or_default()
+            ),
+        }
+    }
+
     fn respond(&self, request: &PageRequest) -> PageResponse {
         let headers = vec![
             ("Content-Type", "text/html; charset=utf-8".into()),
@@ -78,7 +103,7 @@ impl StartPage {
         PageResponse {
             status: 200,
             headers,
-            body: Cow::Borrowed(START.as_bytes()),
+            body: Cow::Owned(self.html.clone().into_bytes()),
         }
     }
 }
@@ -111,5 +136,37 @@ pub(crate) fn text(
         status,
         headers,
         body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_page_names_the_ports_that_are_open() {
+        let address = |text: &str| text.parse().unwrap();
+        let mut addresses = Addresses {
+            plain: vec![address("[::]:8180")],
+            tls: vec![address("[::]:8543")],
+            media: Vec::new(),
+        };
+        let request = PageRequest {
+            path: "/".into(),
+            if_none_match: None,
+        };
+        let page = |addresses: &Addresses| {
+            let response = Pages::new(None, addresses).unwrap().respond(&request);
+            String::from_utf8(response.body.into_owned()).unwrap()
+        };
+        let both = page(&addresses);
+        assert!(both.contains("ws://<var>this-host</var>:8180<"), "{both}");
+        assert!(both.contains("wss://<var>this-host</var>:8543<"), "{both}");
+        addresses.tls.clear();
+        assert!(!page(&addresses).contains("wss://"));
+        assert!(
+            !both.contains("http-equiv") && !both.contains("src="),
+            "nothing is loaded"
+        );
     }
 }

@@ -96,6 +96,18 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "max-connections-per-address",
+        heading: ADDRESSES,
+        value: "N",
+        help: "How many of them from one IPv4 address or IPv6 /64 network",
+        default: "2000",
+        many: false,
+        apply: |settings, texts| {
+            settings.max_connections_per_address = values::size(only(texts)?, 1, MANY)?;
+            Ok(())
+        },
+    },
+    Setting {
         key: "tls-cert",
         heading: TLS,
         value: "FILE",

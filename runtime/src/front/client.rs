@@ -26,6 +26,15 @@ enum Phase {
     Gone,
 }
 
+/// What a client did that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Spoke something else on a TLS port.
+    NotTls,
+    /// Broke TLS.
+    Tls,
+}
+
 pub(super) struct Client {
     id: ClientId,
     peer: SocketAddr,
@@ -85,6 +94,10 @@ impl Client {
         self.id
     }
 
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
     pub(super) fn token(&self) -> Token {
         Token(self.id.0 as usize)
     }
@@ -129,8 +142,13 @@ impl Client {
         }
     }
 
-    /// Reads what there is, within the budget of a turn. Returns whether it was not TLS.
-    pub(super) fn receive(&mut self, config: &Config, buffer: &mut [u8], now: Instant) -> bool {
+    /// Reads what there is, within the budget of a turn.
+    pub(super) fn receive(
+        &mut self,
+        config: &Config,
+        buffer: &mut [u8],
+        now: Instant,
+    ) -> Result<(), Fault> {
         let mut budget = limits::READ_PER_TURN;
         while self.readable && budget > 0 {
             let result = self.socket.read(buffer);
@@ -150,7 +168,11 @@ impl Client {
                     self.socket.write_plain(NOT_TLS);
                     self.connection.handle_shutdown(now);
                     self.linger(now);
-                    return true;
+                    return Err(Fault::NotTls);
+                }
+                Err(SocketError::Tls) => {
+                    self.lose(now);
+                    return Err(Fault::Tls);
                 }
                 Err(SocketError::Lost) => self.lose(now),
             }
@@ -158,7 +180,7 @@ impl Client {
                 break;
             }
         }
-        false
+        Ok(())
     }
 
     fn open_after_handshake(&mut self, config: &Config, now: Instant) {
@@ -211,7 +233,7 @@ impl Client {
         }
         match (written, self.phase) {
             (Ok(()), Phase::Ending { .. }) => self.linger(now),
-            (Err(SocketError::Lost | SocketError::NotTls), _) => self.lose(now),
+            (Err(SocketError::Lost | SocketError::NotTls | SocketError::Tls), _) => self.lose(now),
             (Ok(()) | Err(SocketError::Blocked), _) => {}
         }
     }

@@ -66,14 +66,14 @@ impl Listeners {
         }
     }
 
-    /// Hands over up to `room` new connections, and turns further ones away. Returns whether
-    /// more may wait.
+    /// Hands over the new connections that there is room for, and turns the others away.
+    /// Returns whether more may wait.
     pub(super) fn accept(
         &mut self,
         now: Instant,
         counters: &mut FrontCounters,
-        room: &mut usize,
-        mut handle: impl FnMut(Accepted),
+        has_room: &mut impl FnMut(SocketAddr) -> bool,
+        accepted: &mut Vec<Accepted>,
     ) -> bool {
         self.handle_timeout(now);
         let Self {
@@ -87,12 +87,11 @@ impl Listeners {
                     return false;
                 }
                 match listener.listener.accept() {
-                    Ok((stream, peer)) if *room > 0 => {
-                        *room -= 1;
+                    Ok((stream, peer)) if has_room(peer) => {
                         counters.accepted += 1;
                         // Answers are written whole; waiting to join them only delays.
                         let _ = stream.set_nodelay(true);
-                        handle(Accepted {
+                        accepted.push(Accepted {
                             stream,
                             peer,
                             tls: listener.tls,

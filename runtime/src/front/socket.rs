@@ -15,6 +15,8 @@ pub(super) enum SocketError {
     Blocked,
     /// The first byte on a TLS port is not TLS.
     NotTls,
+    /// The client broke TLS, or does not agree to ours.
+    Tls,
     /// The connection is of no more use.
     Lost,
 }
@@ -113,7 +115,7 @@ impl Socket {
                 tracing::debug!(%error, "TLS failed");
                 // The alert that says why, as far as the system takes it.
                 let _ = tls.write_tls(&mut self.stream);
-                return Err(SocketError::Lost);
+                return Err(SocketError::Tls);
             }
         }
     }

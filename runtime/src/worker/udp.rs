@@ -211,7 +211,14 @@ impl Udp {
                         break;
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(_) => self.counters.receive_errors += 1,
+                    // The next datagram makes the socket readable again, so that an error that
+                    // stays does not keep this thread busy.
+                    Err(error) => {
+                        tracing::debug!(%error, "a media socket failed to receive");
+                        self.counters.receive_errors += 1;
+                        socket.readable = false;
+                        break;
+                    }
                 }
             }
         }

@@ -101,4 +101,5 @@ fn broken_tls_is_closed_at_once() {
     stream.write_all(&[22, 3, 1, 0, 4, 1, 2, 3, 4]).unwrap();
     let _ = stream.read_to_end(&mut Vec::new());
     server.wait_for_metric("parlor_connections", |count| count == 1);
+    assert_eq!(server.metric("parlor_tls_errors_total"), 1);
 }
