@@ -1,5 +1,6 @@
 //! News for the clients.
 
+use crate::config::{AudioCodec, VideoCodec};
 use crate::names::{Identity, PublicationName, RoomName};
 use crate::request::{ClientId, MediaId, MediaKind};
 
@@ -56,6 +57,32 @@ pub enum News {
         from: Identity,
         /// What.
         text: String,
+        /// It was said to everyone, as opposed to this client alone.
+        to_all: bool,
+    },
+    /// Someone in a room of the client, perhaps the client itself, begins or ceases to speak.
+    Speaking {
+        /// The room.
+        room: RoomName,
+        /// Who.
+        identity: Identity,
+        /// Whether they speak from here on.
+        speaking: bool,
+    },
+    /// The client has lost its place in a room to another one that knew its
+    /// [`ResumeToken`](crate::ResumeToken). All that it had there has ended.
+    Replaced {
+        /// The room.
+        room: RoomName,
+    },
+    /// Someone could not play a publication of the client for want of a common codec.
+    CodecMismatch {
+        /// Which publication of the client.
+        media: MediaId,
+        /// The audio codecs that the player offered.
+        audio: Vec<AudioCodec>,
+        /// The video codecs that the player offered.
+        video: Vec<VideoCodec>,
     },
     /// A publication or subscription of the client is connected: media can flow.
     Live {

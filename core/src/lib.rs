@@ -17,6 +17,7 @@ mod entropy;
 pub mod epoch;
 mod event;
 mod forwarder;
+mod history;
 pub mod limits;
 mod names;
 mod peer;
@@ -24,6 +25,7 @@ mod request;
 mod sdp;
 mod sfu;
 pub mod simulation;
+mod speaker;
 mod state;
 mod stun;
 mod tables;
@@ -37,7 +39,8 @@ pub use event::{EndReason, Event, News};
 pub use limits::Limits;
 pub use names::{Identity, NameError, Place, PublicationName, RoomName};
 pub use request::{
-    ClientId, MediaId, MediaKind, Member, Muted, Reply, Request, RequestError, TooMany,
+    ClientId, MediaId, MediaKind, Member, Muted, Reply, Request, RequestError, ResumeToken, Said,
+    TooMany,
 };
 pub use sfu::Sfu;
 pub use transmit::{Datagram, Deadline, Transmit, Wake};

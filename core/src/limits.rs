@@ -18,6 +18,10 @@ pub const OFFER_MEDIA: usize = 4;
 pub const MESSAGE_BYTES: usize = 32 * 1024;
 /// Most bytes of the payload of a stream's data event.
 pub const DATA_BYTES: usize = 32 * 1024;
+/// Messages to everyone that a room keeps for those who come later.
+pub const HISTORY_MESSAGES: usize = 200;
+/// Most bytes of text that a room keeps for those who come later.
+pub const HISTORY_BYTES: usize = 512 * 1024;
 /// Largest datagram that is looked at.
 pub const DATAGRAM_BYTES: usize = 2048;
 /// Addresses from which one peer may be reached at the same time.
@@ -28,6 +32,11 @@ pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Packets kept for retransmission per video subscription.
 pub const RETRANSMISSION_PACKETS: usize = 512;
+
+const _: () = assert!(
+    HISTORY_BYTES >= MESSAGE_BYTES,
+    "the latest message is always kept"
+);
 
 /// The bounds an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,8 @@
 //! What signalling asks of the rooms, and what it gets.
 
+use std::fmt;
+use std::time::Duration;
+
 #[cfg(doc)]
 use crate::limits::Limits;
 use crate::names::{Identity, Place, PublicationName, RoomName};
@@ -33,6 +36,9 @@ pub enum Request {
         room: RoomName,
         /// Who the client wants to be there.
         identity: Identity,
+        /// What an earlier [`Reply::Joined`] gave for this identity: with it the client takes the
+        /// place of the participant that has the identity, who is removed.
+        resume: Option<ResumeToken>,
     },
     /// Leave a room, ending all that the client publishes and plays there, without news of these
     /// ends to the client itself.
@@ -40,12 +46,13 @@ pub enum Request {
         /// The room.
         room: RoomName,
     },
-    /// Say something to one participant of a room.
+    /// Say something to one participant of a room, or to all of them.
     SendMessage {
         /// The room, of which the client is a participant.
         room: RoomName,
-        /// The one who is to get it.
-        to: Identity,
+        /// The one who is to get it. `None`: everyone else, and those who come later, from the
+        /// room's history.
+        to: Option<Identity>,
         /// The text, passed on as it is.
         text: String,
     },
@@ -124,6 +131,39 @@ pub struct Member {
     pub publications: Vec<PublicationName>,
 }
 
+/// Something that was said to everyone in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Who said it.
+    pub from: Identity,
+    /// The text.
+    pub text: String,
+    /// How long ago.
+    pub age: Duration,
+}
+
+/// A secret that proves that one was a participant.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResumeToken(pub String);
+
+impl fmt::Debug for ResumeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResumeToken(..)")
+    }
+}
+
+impl ResumeToken {
+    /// Compares in a time that tells nothing of where the tokens differ.
+    pub(crate) fn matches(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.0.as_bytes(), other.0.as_bytes());
+        let differing = mine
+            .iter()
+            .zip(theirs)
+            .fold(0, |bits, (a, b)| bits | (a ^ b));
+        mine.len() == theirs.len() && differing == 0
+    }
+}
+
 /// The answer to a request that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
@@ -133,6 +173,12 @@ pub enum Reply {
     Joined {
         /// The participants who were there before, in the order of their coming.
         members: Vec<Member>,
+        /// What was said to all, oldest first.
+        history: Vec<Said>,
+        /// Those of the members who are speaking.
+        speakers: Vec<Identity>,
+        /// Lets the client come back in its own place when its connection is lost.
+        resume: ResumeToken,
     },
     /// The client's stream is being set up.
     Answer {

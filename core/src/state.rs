@@ -3,6 +3,7 @@
 mod forward;
 mod media;
 mod rooms;
+mod speaking;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ enum Due {
     Connect(PeerKey),
     Consent(PeerKey),
     Keyframe(PublicationKey),
+    Silence(PublicationKey),
 }
 
 /// Randomness that a request may need, drawn before the entropy is lent to the libraries below.
@@ -38,6 +40,7 @@ pub(crate) struct Draws {
     password: String,
     stream: String,
     starts: [u16; 2],
+    resume: String,
 }
 
 impl Draws {
@@ -47,6 +50,7 @@ impl Draws {
             ufrag: entropy.token(UFRAG_RANDOM),
             password: entropy.token(PASSWORD),
             stream: entropy.token(STREAM),
+            resume: entropy.token(RESUME),
             starts: [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])],
         }
     }
@@ -58,6 +62,9 @@ const UFRAG_RANDOM: usize = 6;
 const PASSWORD: usize = 24;
 /// Characters of the id of an answer's media stream.
 const STREAM: usize = 12;
+
+/// Characters of a token to resume by: 142 bits.
+const RESUME: usize = 24;
 
 /// The machine's state.
 pub(crate) struct State {
@@ -105,9 +112,15 @@ impl State {
     ) -> Result<Reply, RequestError> {
         let now = self.advance(now);
         let reply = match request {
-            Request::Join { room, identity } => self.join(client, room, identity),
+            Request::Join {
+                room,
+                identity,
+                resume,
+            } => self.join(now, client, room, identity, resume.as_ref(), draws),
             Request::Leave { room } => self.leave(now, client, &room),
-            Request::SendMessage { room, to, text } => self.send_message(client, room, to, text),
+            Request::SendMessage { room, to, text } => {
+                self.send_message(now, client, room, to, text)
+            }
             Request::Publish {
                 media,
                 place,
@@ -214,6 +227,7 @@ impl State {
                 Due::Connect(key) => self.check_connected(now, key),
                 Due::Consent(key) => self.check_consent(now, key),
                 Due::Keyframe(key) => self.request_keyframe(now, key),
+                Due::Silence(key) => self.check_silence(now, key),
             }
             self.hear_all(now);
         }
@@ -341,6 +355,7 @@ impl State {
             Due::Connect(_) => Wake::ConnectTimeout,
             Due::Consent(_) => Wake::Consent,
             Due::Keyframe(_) => Wake::Keyframe,
+            Due::Silence(_) => Wake::Silence,
         };
         Some(Deadline { at: *at, reason })
     }

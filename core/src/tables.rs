@@ -6,10 +6,12 @@ use std::time::Instant;
 use slotmap::{SlotMap, new_key_type};
 
 use crate::forwarder::Forwarder;
+use crate::history::History;
 use crate::names::{Identity, PublicationName, RoomName};
 use crate::peer::Path;
-use crate::request::{ClientId, MediaId, MediaKind, Muted};
+use crate::request::{ClientId, MediaId, MediaKind, Muted, ResumeToken};
 use crate::sdp::narrow::Codecs;
+use crate::speaker::Speaker;
 
 new_key_type! {
     /// A room.
@@ -28,6 +30,7 @@ pub(crate) struct Room {
     pub(crate) name: RoomName,
     /// In the order of their coming.
     pub(crate) participants: Vec<Participant>,
+    pub(crate) history: History,
 }
 
 /// A member of a room.
@@ -35,6 +38,7 @@ pub(crate) struct Room {
 pub(crate) struct Participant {
     pub(crate) client: ClientId,
     pub(crate) identity: Identity,
+    pub(crate) resume: ResumeToken,
     /// Oldest first.
     pub(crate) publications: Vec<PublicationKey>,
 }
@@ -90,6 +94,9 @@ pub(crate) struct Publication {
     pub(crate) muted: Muted,
     pub(crate) subscriptions: Vec<SubscriptionKey>,
     pub(crate) keyframes: Keyframes,
+    pub(crate) speaker: Speaker,
+    /// When it is to be seen whether the speaker has fallen silent.
+    pub(crate) silence_due: Option<Instant>,
     /// The source that each kind comes from, and when it was last heard.
     pub(crate) audio_source: Option<(u32, Instant)>,
     pub(crate) video_source: Option<(u32, Instant)>,

@@ -9,7 +9,7 @@ use parlor_core::{Certificate, ClientId, MediaId, Seed};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
 use crate::media::{Codec, Kinds, audio_payload, video_payloads};
@@ -57,6 +57,8 @@ pub struct Client {
     pub received: Vec<Received>,
     /// Key frame requests that have arrived.
     pub keyframe_requests: Vec<Instant>,
+    /// The level of the sound that is sent, in dBov.
+    pub level: i8,
     /// The pictures sent so far.
     pub pictures: u64,
     sounds: u64,
@@ -112,6 +114,7 @@ impl Client {
             unplugged: false,
             received: Vec::new(),
             keyframe_requests: Vec::new(),
+            level: -127,
             pictures: 0,
             sounds: 0,
             sequence: 1 + seed.0[7] as u64 * 251,
@@ -235,7 +238,10 @@ impl Client {
         payload: Vec<u8>,
     ) {
         let Self {
-            rtc, randomness, ..
+            rtc,
+            randomness,
+            level,
+            ..
         } = self;
         let pts = rtc
             .media(mid)
@@ -247,10 +253,16 @@ impl Client {
         let nackable = rtc
             .media(mid)
             .is_some_and(|media| media.kind() == MediaKind::Video);
+        let audio_level = (!nackable).then_some(*level);
         randomness.lend(|| {
             if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
                 let write = RtpWrite::new(pt, sequence.into(), timestamp, now, payload);
-                stream.write_rtp(write.marker(marker).nackable(nackable));
+                let levels = ExtensionValues {
+                    audio_level,
+                    voice_activity: audio_level.map(|level| level > -45),
+                    ..ExtensionValues::default()
+                };
+                stream.write_rtp(write.marker(marker).nackable(nackable).ext_vals(levels));
             }
             let _ = rtc.handle_input(Input::Timeout(now));
         });

@@ -114,6 +114,7 @@ impl World {
             Request::Join {
                 room: room_name(room),
                 identity,
+                resume: None,
             },
         )
     }

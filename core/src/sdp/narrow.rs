@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::codec::Codec;
-use crate::config::Config;
+use crate::config::{AudioCodec, Config, VideoCodec};
 use crate::request::{MediaKind, RequestError};
 use crate::sdp::offer::{BadOffer, Offer, Payload, Section};
 
@@ -69,6 +69,27 @@ pub(crate) fn tracks_to_play(offer: &Offer, codecs: Codecs) -> Result<Vec<Track>
         },
         |kind| sent(kind).is_some(),
     )
+}
+
+/// The codecs that an offer asks to be sent, each once.
+pub(crate) fn offered_to_play(offer: &Offer) -> (Vec<AudioCodec>, Vec<VideoCodec>) {
+    let sections = offer
+        .sections
+        .iter()
+        .filter(|section| section.direction.receives);
+    let payloads: Vec<&Payload> = sections.flat_map(|section| &section.payloads).collect();
+    let offers = |rank: &dyn Fn(Codec) -> Option<u32>| {
+        payloads.iter().any(|payload| rank(payload.codec).is_some())
+    };
+    let audio = [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma];
+    let video = [VideoCodec::H264, VideoCodec::Vp8];
+    let audio = audio
+        .into_iter()
+        .filter(|codec| offers(&|other| other.audio_rank(*codec)));
+    let video = video
+        .into_iter()
+        .filter(|codec| offers(&|other| other.video_rank(*codec)));
+    (audio.collect(), video.collect())
 }
 
 fn best(payloads: &[Payload], rank: impl Fn(&Payload) -> Option<u32>) -> Option<Payload> {

@@ -57,6 +57,11 @@ impl State {
         if kind == MediaKind::Video && incoming.entry {
             publication.keyframes.wanted = false;
         }
+        if let Some(level) = packet.header.ext_vals.audio_level
+            && kind == MediaKind::Audio
+        {
+            self.hear_level(now, key, level);
+        }
         self.fan_out(now, key, kind, packet, incoming);
     }
 

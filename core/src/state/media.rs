@@ -12,6 +12,7 @@ use crate::peer::{Blueprint, Peer, Role};
 use crate::request::{ClientId, MediaId, MediaKind, Muted, Reply, RequestError, TooMany};
 use crate::sdp::narrow::{self, Codecs, Flow, Track};
 use crate::sdp::offer::Offer;
+use crate::speaker::Speaker;
 use crate::tables::{
     Keyframes, Media, PeerKey, Publication, PublicationKey, RoomKey, Subscription, SubscriptionKey,
 };
@@ -56,6 +57,8 @@ impl State {
             muted: Muted::default(),
             subscriptions: Vec::new(),
             keyframes: Keyframes::default(),
+            speaker: Speaker::default(),
+            silence_due: None,
             audio_source: None,
             video_source: None,
         });
@@ -98,7 +101,13 @@ impl State {
         let publication = publication.ok_or(RequestError::NoSuchPublication)?;
         let muted = publication.muted;
         let offer = Offer::parse(offer)?;
-        let tracks = narrow::tracks_to_play(&offer, publication.codecs)?;
+        let tracks = match narrow::tracks_to_play(&offer, publication.codecs) {
+            Ok(tracks) => tracks,
+            Err(error) => {
+                self.tell_mismatch(publication_key, &offer);
+                return Err(error);
+            }
+        };
         let [audio, video] = draws.starts;
         let forwarder =
             |kind, start| codec_of(&tracks, kind).map(|codec| Forwarder::new(codec, start));
@@ -128,6 +137,27 @@ impl State {
         }
         self.own(owner, Media::Subscription(key));
         Ok(answer(sdp, &tracks, muted))
+    }
+
+    /// Tells a publisher that a player offered none of its codecs, so that it can publish in one
+    /// that both have.
+    fn tell_mismatch(&mut self, key: PublicationKey, offer: &Offer) {
+        let Some(publication) = self.tables.publications.get(key) else {
+            return;
+        };
+        let Some(peer) = self.peers.get(publication.peer) else {
+            return;
+        };
+        let (client, media) = (peer.client, peer.media);
+        let (audio, video) = narrow::offered_to_play(offer);
+        self.tell(
+            client,
+            News::CodecMismatch {
+                media,
+                audio,
+                video,
+            },
+        );
     }
 
     /// The room that a place is, if the client may do something there.
@@ -332,6 +362,14 @@ impl State {
         if announced {
             self.tell_of_publication(key, false);
         }
+        if self
+            .tables
+            .publications
+            .get(key)
+            .is_some_and(|stream| stream.speaker.is_speaking())
+        {
+            self.tell_speaking(key, false);
+        }
         let Some(publication) = self.tables.publications.remove(key) else {
             return;
         };
@@ -344,6 +382,9 @@ impl State {
             && let Some(participant) = room.participant_mut(publication.client)
         {
             participant.publications.retain(|other| *other != key);
+        }
+        if let Some(due) = publication.silence_due {
+            self.deadlines.remove(&(due, Due::Silence(key)));
         }
         if let Some(due) = publication.keyframes.due {
             self.deadlines.remove(&(due, Due::Keyframe(key)));

@@ -2,22 +2,119 @@
 
 use std::time::Instant;
 
-use super::State;
+use super::{Draws, State};
 use crate::event::News;
+use crate::history::History;
 use crate::limits;
 use crate::names::{Identity, RoomName};
-use crate::request::{ClientId, Member, Reply, RequestError, TooMany};
+use crate::request::{ClientId, Member, Reply, RequestError, ResumeToken, TooMany};
 use crate::tables::{Participant, PublicationKey, Room, RoomKey};
+
+/// What becomes of a room that the last participant leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    Remove,
+    /// Somebody is about to come in.
+    Keep,
+}
 
 impl State {
     pub(super) fn join(
         &mut self,
+        now: Instant,
         client: ClientId,
         name: RoomName,
         identity: Identity,
+        resume: Option<&ResumeToken>,
+        draws: Draws,
     ) -> Result<Reply, RequestError> {
+        self.make_way(now, client, &name, &identity, resume);
+        let key = match self.admit(client, &name, &identity) {
+            Ok(key) => key,
+            Err(error) => {
+                self.forget_empty(&name);
+                return Err(error);
+            }
+        };
+        tracing::debug!(room = %name, participant = %identity, "joined");
+        let key = key.unwrap_or_else(|| {
+            let (participants, history) = (Vec::new(), History::default());
+            let room = Room {
+                name: name.clone(),
+                participants,
+                history,
+            };
+            let key = self.tables.rooms.insert(room);
+            self.tables.room_names.insert(name, key);
+            key
+        });
+        let members = self.members(key);
+        let speakers = self.speakers(key);
+        let resume = ResumeToken(draws.resume);
+        let mut history = Vec::new();
+        if let Some(room) = self.tables.rooms.get_mut(key) {
+            history = room.history.told(now);
+            room.participants.push(Participant {
+                client,
+                identity: identity.clone(),
+                resume: resume.clone(),
+                publications: Vec::new(),
+            });
+        }
+        self.tables
+            .clients
+            .entry(client)
+            .or_default()
+            .rooms
+            .insert(key);
+        self.tell_others(key, client, |room| News::Joined {
+            room,
+            identity: identity.clone(),
+        });
+        Ok(Reply::Joined {
+            members,
+            history,
+            speakers,
+            resume,
+        })
+    }
+
+    /// Removes the participant whose place the client has the token for.
+    fn make_way(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        name: &RoomName,
+        identity: &Identity,
+        resume: Option<&ResumeToken>,
+    ) {
+        let Some(resume) = resume else { return };
+        let Some(key) = self.tables.room_names.get(name).copied() else {
+            return;
+        };
+        let Some(room) = self.tables.rooms.get(key) else {
+            return;
+        };
+        let holder = room.participants.iter().find(|member| {
+            member.identity == *identity && member.client != client && member.resume.matches(resume)
+        });
+        let Some(holder) = holder.map(|member| member.client) else {
+            return;
+        };
+        // The room outlives the moment between the two, with what was said in it.
+        self.leave_room(now, holder, key, Empty::Keep);
+        self.tell(holder, News::Replaced { room: name.clone() });
+    }
+
+    /// The room, if there is one already, where the client may come in.
+    fn admit(
+        &self,
+        client: ClientId,
+        name: &RoomName,
+        identity: &Identity,
+    ) -> Result<Option<RoomKey>, RequestError> {
         let limits = &self.config.limits;
-        let existing = self.tables.room_names.get(&name).copied();
+        let existing = self.tables.room_names.get(name).copied();
         if let Some(room) = existing.and_then(|key| self.tables.rooms.get(key)) {
             if room.participant(client).is_some() {
                 return Err(RequestError::AlreadyJoined);
@@ -25,9 +122,9 @@ impl State {
             if room
                 .participants
                 .iter()
-                .any(|participant| participant.identity == identity)
+                .any(|participant| participant.identity == *identity)
             {
-                return Err(RequestError::IdentityInUse(identity));
+                return Err(RequestError::IdentityInUse(identity.clone()));
             }
             if room.participants.len() >= limits.participants {
                 return Err(RequestError::TooMany(TooMany::Participants));
@@ -43,38 +140,25 @@ impl State {
         if rooms >= limits.rooms_per_client {
             return Err(RequestError::TooMany(TooMany::RoomsPerClient));
         }
+        Ok(existing)
+    }
 
-        tracing::debug!(room = %name, participant = %identity, "joined");
-        let key = existing.unwrap_or_else(|| {
-            let room = Room {
-                name: name.clone(),
-                participants: Vec::new(),
-            };
-            let key = self.tables.rooms.insert(room);
-            self.tables.room_names.insert(name.clone(), key);
-            key
-        });
-        let members = self.members(key);
-        if let Some(room) = self.tables.rooms.get_mut(key) {
-            let publications = Vec::new();
-            let identity = identity.clone();
-            room.participants.push(Participant {
-                client,
-                identity,
-                publications,
-            });
-        }
-        self.tables
-            .clients
-            .entry(client)
-            .or_default()
+    fn speakers(&self, room: RoomKey) -> Vec<Identity> {
+        let participants = self
+            .tables
             .rooms
-            .insert(key);
-        self.tell_others(key, client, |room| News::Joined {
-            room,
-            identity: identity.clone(),
-        });
-        Ok(Reply::Joined { members })
+            .get(room)
+            .map(|room| room.participants.as_slice());
+        let speaks = |participant: &&Participant| {
+            let publications = participant.publications.iter();
+            let mut publications =
+                publications.filter_map(|key| self.tables.publications.get(*key));
+            publications.any(|publication| publication.speaker.is_speaking())
+        };
+        let speakers = participants.unwrap_or_default().iter().filter(speaks);
+        speakers
+            .map(|participant| participant.identity.clone())
+            .collect()
     }
 
     fn members(&self, room: RoomKey) -> Vec<Member> {
@@ -108,7 +192,7 @@ impl State {
         name: &RoomName,
     ) -> Result<Reply, RequestError> {
         let room = self.joined(client, name)?;
-        self.leave_room(now, client, room);
+        self.leave_room(now, client, room, Empty::Remove);
         Ok(Reply::Done)
     }
 
@@ -130,7 +214,7 @@ impl State {
             .ok_or(RequestError::NotInRoom)
     }
 
-    fn leave_room(&mut self, now: Instant, client: ClientId, key: RoomKey) {
+    fn leave_room(&mut self, now: Instant, client: ClientId, key: RoomKey, empty: Empty) {
         self.stop_all(now, client, Some(key));
         let Some(room) = self.tables.rooms.get_mut(key) else {
             return;
@@ -149,21 +233,35 @@ impl State {
             publications.is_empty(),
             "what a leaver published has ended before"
         );
-        tracing::debug!(room = %room.name, participant = %identity, "left");
+        let name = room.name.clone();
+        tracing::debug!(room = %name, participant = %identity, "left");
         self.tell_others(key, client, |room| News::Left {
             room,
             identity: identity.clone(),
         });
-        if let Some(room) = self.tables.rooms.get(key)
-            && room.participants.is_empty()
-        {
-            self.tables.room_names.remove(&room.name);
-            self.tables.rooms.remove(key);
+        if empty == Empty::Remove {
+            self.forget_empty(&name);
         }
         if let Some(entry) = self.tables.clients.get_mut(&client) {
             entry.rooms.remove(&key);
         }
         self.forget_idle(client);
+    }
+
+    /// A room without participants is not kept.
+    fn forget_empty(&mut self, name: &RoomName) {
+        let Some(key) = self.tables.room_names.get(name).copied() else {
+            return;
+        };
+        if self
+            .tables
+            .rooms
+            .get(key)
+            .is_some_and(|room| room.participants.is_empty())
+        {
+            self.tables.room_names.remove(name);
+            self.tables.rooms.remove(key);
+        }
     }
 
     /// Ends all that the client does, without news to itself.
@@ -174,7 +272,7 @@ impl State {
             .get(&client)
             .map(|client| client.rooms.clone());
         for room in rooms.unwrap_or_default() {
-            self.leave_room(now, client, room);
+            self.leave_room(now, client, room, Empty::Remove);
         }
         self.stop_all(now, client, None);
         self.forget_idle(client);
@@ -192,9 +290,10 @@ impl State {
 
     pub(super) fn send_message(
         &mut self,
+        now: Instant,
         client: ClientId,
         name: RoomName,
-        to: Identity,
+        to: Option<Identity>,
         text: String,
     ) -> Result<Reply, RequestError> {
         if text.len() > limits::MESSAGE_BYTES {
@@ -202,26 +301,47 @@ impl State {
             return Err(RequestError::TooLong { what, limit });
         }
         let key = self.joined(client, &name)?;
-        let room = self.tables.rooms.get(key).ok_or(RequestError::NotInRoom)?;
+        let room = self
+            .tables
+            .rooms
+            .get_mut(key)
+            .ok_or(RequestError::NotInRoom)?;
         let from = room
             .participant(client)
             .ok_or(RequestError::NotInRoom)?
             .identity
             .clone();
-        let addressee = room
-            .participants
-            .iter()
-            .find(|member| member.identity == to);
-        let addressee = addressee.map(|member| member.client);
-        let addressee = addressee.ok_or(RequestError::NoSuchParticipant(to))?;
-        self.tell(
-            addressee,
-            News::Message {
-                room: name,
-                from,
-                text,
-            },
-        );
+        match to {
+            Some(to) => {
+                let addressee = room
+                    .participants
+                    .iter()
+                    .find(|member| member.identity == to);
+                let addressee = addressee.map(|member| member.client);
+                let addressee = addressee.ok_or(RequestError::NoSuchParticipant(to))?;
+                self.tell(
+                    addressee,
+                    News::Message {
+                        room: name,
+                        from,
+                        text,
+                        to_all: false,
+                    },
+                );
+            }
+            None => {
+                room.history.keep(now, from.clone(), text.clone());
+                self.tell_others(key, client, |room| {
+                    let (from, text) = (from.clone(), text.clone());
+                    News::Message {
+                        room,
+                        from,
+                        text,
+                        to_all: true,
+                    }
+                });
+            }
+        }
         Ok(Reply::Done)
     }
 

@@ -1,0 +1,78 @@
+//! Who is speaking, as the others of a room are told.
+
+use std::time::Instant;
+
+use super::{Due, State};
+use crate::event::News;
+use crate::tables::PublicationKey;
+
+impl State {
+    /// Takes the audio level of a packet.
+    pub(super) fn hear_level(&mut self, now: Instant, key: PublicationKey, level: i8) {
+        let Some(publication) = self.tables.publications.get_mut(key) else {
+            return;
+        };
+        if !publication.announced || publication.room.is_none() {
+            return;
+        }
+        if publication.speaker.hear(now, level) {
+            self.tell_speaking(key, true);
+            self.watch_silence(now, key);
+        }
+    }
+
+    /// Looks whether a speaker has fallen silent.
+    pub(super) fn check_silence(&mut self, now: Instant, key: PublicationKey) {
+        if let Some(publication) = self.tables.publications.get_mut(key) {
+            publication.silence_due = None;
+            self.watch_silence(now, key);
+        }
+    }
+
+    fn watch_silence(&mut self, now: Instant, key: PublicationKey) {
+        let Some(publication) = self.tables.publications.get_mut(key) else {
+            return;
+        };
+        match publication.speaker.check(now) {
+            Some(at) => {
+                publication.silence_due = Some(at);
+                self.deadlines.insert((at, Due::Silence(key)));
+            }
+            None => self.tell_speaking(key, false),
+        }
+    }
+
+    /// Tells everyone in the room, the speaker too.
+    pub(super) fn tell_speaking(&mut self, key: PublicationKey, speaking: bool) {
+        let Some(publication) = self.tables.publications.get(key) else {
+            return;
+        };
+        let client = publication.client;
+        let Some(room) = publication
+            .room
+            .and_then(|room| self.tables.rooms.get(room))
+        else {
+            return;
+        };
+        let Some(participant) = room.participant(client) else {
+            return;
+        };
+        let (name, identity) = (room.name.clone(), participant.identity.clone());
+        let members: Vec<_> = room
+            .participants
+            .iter()
+            .map(|member| member.client)
+            .collect();
+        for member in members {
+            let (room, identity) = (name.clone(), identity.clone());
+            self.tell(
+                member,
+                News::Speaking {
+                    room,
+                    identity,
+                    speaking,
+                },
+            );
+        }
+    }
+}
