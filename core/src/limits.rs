@@ -21,7 +21,7 @@ pub const DATA_BYTES: usize = 32 * 1024;
 /// Messages to everyone that a room keeps for those who come later.
 pub const HISTORY_MESSAGES: usize = 200;
 /// Most bytes of text that a room keeps for those who come later.
-pub const HISTORY_BYTES: usize = 512 * 1024;
+pub const HISTORY_BYTES: usize = 96 * 1024;
 /// Largest datagram that is looked at.
 pub const DATAGRAM_BYTES: usize = 2048;
 /// Addresses from which one peer may be reached at the same time.

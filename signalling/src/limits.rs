@@ -60,6 +60,9 @@ pub const FAULT_BURST: u32 = 100;
 /// Messages without sense that a client may send in a second, again and again.
 pub const FAULT_PER_SECOND: u32 = 1;
 
+/// Most bytes of a token to resume by that are looked at: ours are shorter.
+pub const RESUME_TOKEN_BYTES: usize = 64;
+
 const _: () = assert!(
     core::OFFER_BYTES < MESSAGE_BYTES,
     "an offer fits into a message"
@@ -75,4 +78,8 @@ const _: () = assert!(
 const _: () = assert!(
     6 * core::MESSAGE_BYTES < EGRESS_BYTES,
     "a chat message whose every character is escaped fits into the egress"
+);
+const _: () = assert!(
+    6 * (core::HISTORY_BYTES + core::HISTORY_MESSAGES * core::IDENTITY_BYTES) < EGRESS_BYTES,
+    "what was said in a room fits into the egress"
 );

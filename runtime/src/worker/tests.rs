@@ -32,6 +32,7 @@ fn a_front_that_is_behind_gets_everything_in_order() {
         let request = Request::Join {
             room: RoomName::new("r").unwrap(),
             identity: Identity::new(&format!("m{client}")).unwrap(),
+            resume: None,
         };
         let ask = ToWorker::Ask {
             client: ClientId(client),
@@ -58,7 +59,7 @@ fn a_front_that_is_behind_gets_everything_in_order() {
                     ClientId(joined),
                     "answers come in the order of requests"
                 );
-                let Ok(Reply::Joined { members }) = reply else {
+                let Ok(Reply::Joined { members, .. }) = reply else {
                     panic!("{reply:?}");
                 };
                 assert_eq!(members.len() as u64, joined);

@@ -1,7 +1,8 @@
 //! What clients get, in the form in which the SDKs read it: every message has a `data` array.
 
 use parlor_core::{
-    EndReason, Identity, MediaKind, Member, Muted, PublicationName, RequestError, RoomName,
+    AudioCodec, EndReason, Identity, MediaKind, Member, Muted, PublicationName, RequestError,
+    ResumeToken, RoomName, Said, VideoCodec, limits::HISTORY_MESSAGES,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -12,7 +13,10 @@ use crate::wcs::stream::Stream;
 
 /// Establishes the session. The client's token is not repeated.
 pub(super) fn get_user_data(hello: &Hello, out: &mut Outbox) {
-    let mut data = json!({});
+    // What is added to WCS here, for clients that know of it.
+    let room = json!({ "history": HISTORY_MESSAGES });
+    let version = env!("CARGO_PKG_VERSION");
+    let mut data = json!({ "parlor": { "version": version, "room": room } });
     if let Some(app_key) = &hello.app_key {
         data["appKey"] = json!(app_key);
     }
@@ -43,6 +47,30 @@ pub(super) fn data_status(operation: &Id, result: Result<(), &str>, out: &mut Ou
         Err(info) => json!({ "operationId": operation, "status": "FAILED", "info": info }),
     };
     out.push_message("DataStatusEvent", [data]);
+}
+
+/// Ends a join that succeeded. The token is an addition to WCS: the published SDKs do not read it.
+pub(super) fn joined(operation: &Id, resume: &ResumeToken, out: &mut Outbox) {
+    let data = json!({
+        "operationId": operation.as_str(),
+        "status": "ACCEPTED",
+        "resume": resume.0,
+    });
+    out.push_message("DataStatusEvent", [data]);
+}
+
+/// What was said to everyone, oldest first; ages in milliseconds.
+pub(super) fn history(history: &[Said]) -> Value {
+    let said = |said: &Said| {
+        let age = u64::try_from(said.age.as_millis()).unwrap_or(u64::MAX);
+        json!({ "from": said.from.as_str(), "text": said.text, "age": age })
+    };
+    Value::Array(history.iter().map(said).collect())
+}
+
+/// Whether somebody speaks.
+pub(super) fn speaking(identity: &Identity, speaking: bool) -> Value {
+    json!({ "login": identity.as_str(), "speaking": speaking })
 }
 
 /// Tells something of a room.
@@ -197,6 +225,26 @@ pub(super) fn data(stream: &Stream, payload: &str, out: &mut Outbox) {
         Ok(payload) => stream_event(&stream.id, "data", &payload, out),
         Err(_) => stream_event(&stream.id, "data", &payload, out),
     }
+}
+
+/// Somebody could not play the publication; the names are those of SDP's `rtpmap`.
+pub(super) fn codec_mismatch(
+    stream: &Stream,
+    audio: &[AudioCodec],
+    video: &[VideoCodec],
+    out: &mut Outbox,
+) {
+    let audio = audio.iter().map(|codec| match codec {
+        AudioCodec::Opus => "opus",
+        AudioCodec::Pcmu => "PCMU",
+        AudioCodec::Pcma => "PCMA",
+    });
+    let video = video.iter().map(|codec| match codec {
+        VideoCodec::H264 => "H264",
+        VideoCodec::Vp8 => "VP8",
+    });
+    let payload = json!({ "audio": audio.collect::<Vec<_>>(), "video": video.collect::<Vec<_>>() });
+    stream_event(&stream.id, "codecMismatch", &payload, out);
 }
 
 pub(super) fn snapshot_failed(id: &Id, out: &mut Outbox) {

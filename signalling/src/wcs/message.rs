@@ -3,12 +3,12 @@
 //! Every reading either gives a [`Message`] or a [`Refusal`]: a sentence that names the field,
 //! addressed so that the SDK brings it to where the app waits for it.
 
-use parlor_core::{Identity, MediaKind, PublicationName, RoomName};
+use parlor_core::{Identity, MediaKind, PublicationName, ResumeToken, RoomName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::limits::ID_BYTES;
+use crate::limits::{ID_BYTES, RESUME_TOKEN_BYTES};
 
 /// A message that is understood.
 #[derive(Debug)]
@@ -56,13 +56,18 @@ pub(crate) struct Hello {
 pub(crate) enum Command {
     Join {
         room: RoomName,
+        /// What an earlier join gave, to take the same place again.
+        resume: Option<ResumeToken>,
+        /// The client wants what was said before.
+        history: bool,
     },
     Leave {
         room: RoomName,
     },
     SendMessage {
         room: RoomName,
-        to: Identity,
+        /// `None`: everyone.
+        to: Option<Identity>,
         text: String,
     },
 }
@@ -293,16 +298,31 @@ fn read_command(payload: &Fields<'_>) -> Result<Command, Wrong> {
     Ok(match command {
         "join" => Command::Join {
             room: room(&options)?,
+            resume: read_resume(&options)?,
+            history: options.get("history") == Some(&Value::Bool(true)),
         },
         "leave" => Command::Leave {
             room: room(&options)?,
         },
         _ => Command::SendMessage {
             room: room(&options.object("roomConfig")?)?,
-            to: read_name(options.text("to")?, Identity::new)?,
+            to: match options.optional_text("to")? {
+                Some(to) => Some(read_name(to, Identity::new)?),
+                None => None,
+            },
             text: options.text("text")?.to_owned(),
         },
     })
+}
+
+/// The token is one of ours or nothing: its length is the only form it has.
+fn read_resume(options: &Fields<'_>) -> Result<Option<ResumeToken>, Wrong> {
+    match options.optional_text("resume")? {
+        Some(token) if token.len() > RESUME_TOKEN_BYTES => {
+            Err(Wrong::Form("`resume` is too long".to_owned()))
+        }
+        token => Ok(token.map(|token| ResumeToken(token.to_owned()))),
+    }
 }
 
 /// The room of a stream, which the SDK's rooms put into `custom`. Apps without rooms put there

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use parlor_core::{
-    ClientId, Identity, MediaId, Muted, Place, PublicationName, Request, RequestError, RoomName,
+    ClientId, Identity, MediaId, Muted, Place, PublicationName, Request, RequestError, ResumeToken,
+    RoomName,
 };
 use tracing::debug;
 
@@ -86,6 +87,8 @@ enum Pending {
     Join {
         operation: Id,
         room: RoomName,
+        /// The client wants what was said before.
+        history: bool,
     },
     /// Streams older than `before` end with the leave.
     Leave {
@@ -243,7 +246,11 @@ impl Session {
 
     fn on_command(&mut self, now: Instant, operation: Id, command: Command, out: &mut Outbox) {
         let result = match command {
-            Command::Join { room } => self.join(now, &operation, room, out),
+            Command::Join {
+                room,
+                resume,
+                history,
+            } => self.join(now, &operation, (room, resume), history, out),
             Command::Leave { room } => self.leave(&operation, room, out),
             Command::SendMessage { room, to, text } => self.admit_talk(now, out).and_then(|()| {
                 let pending = Pending::SendMessage {
@@ -262,7 +269,8 @@ impl Session {
         &mut self,
         now: Instant,
         operation: &Id,
-        room: RoomName,
+        (room, resume): (RoomName, Option<ResumeToken>),
+        history: bool,
         out: &mut Outbox,
     ) -> Result<(), String> {
         let SessionStage::Established { login } = &self.stage else {
@@ -276,9 +284,19 @@ impl Session {
         let pending = Pending::Join {
             operation: operation.clone(),
             room: room.clone(),
+            history,
         };
         let key = room.to_string();
-        self.ask(pending, key, Request::Join { room, identity }, out)
+        self.ask(
+            pending,
+            key,
+            Request::Join {
+                room,
+                identity,
+                resume,
+            },
+            out,
+        )
     }
 
     fn leave(&mut self, operation: &Id, room: RoomName, out: &mut Outbox) -> Result<(), String> {

@@ -8,6 +8,7 @@
     reason = "helpers of tests fail the test at what they do not expect"
 )]
 
+mod additions;
 mod bytes;
 mod client;
 mod faults;

@@ -4,11 +4,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use parlor_core::{
     ClientId, EndReason, Identity, MediaId, Member, Muted, News, Place, PublicationName, Reply,
-    Request, RequestError, RoomName, TooMany,
+    Request, RequestError, ResumeToken, RoomName, Said, TooMany,
 };
 
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
+    /// What a join is told was said before.
+    pub(crate) history: Vec<Said>,
+    /// Who a join is told is speaking.
+    pub(crate) speakers: Vec<Identity>,
+    /// The token that the latest join came with.
+    pub(crate) resumed: Option<ResumeToken>,
     rooms: BTreeMap<RoomName, Vec<(ClientId, Identity)>>,
     publications: BTreeMap<(ClientId, MediaId), Publication>,
     subscriptions: BTreeMap<(ClientId, MediaId), (ClientId, MediaId)>,
@@ -40,7 +46,14 @@ impl Rooms {
             return Err(RequestError::Busy);
         }
         match request {
-            Request::Join { room, identity } => self.join(client, room, identity),
+            Request::Join {
+                room,
+                identity,
+                resume,
+            } => {
+                self.resumed = resume;
+                self.join(client, room, identity)
+            }
             Request::Leave { room } => self.leave(client, &room),
             Request::SendMessage { room, to, text } => self.send(client, room, to, text),
             Request::Publish {
@@ -133,7 +146,12 @@ impl Rooms {
             self.news
                 .push_back((member, News::Joined { room, identity }));
         }
-        Ok(Reply::Joined { members })
+        Ok(Reply::Joined {
+            members,
+            history: self.history.clone(),
+            speakers: self.speakers.clone(),
+            resume: ResumeToken("token".to_owned()),
+        })
     }
 
     fn leave(&mut self, client: ClientId, room: &RoomName) -> Result<Reply, RequestError> {
@@ -170,7 +188,7 @@ impl Rooms {
         &mut self,
         client: ClientId,
         room: RoomName,
-        to: Identity,
+        to: Option<Identity>,
         text: String,
     ) -> Result<Reply, RequestError> {
         let from = self
@@ -183,12 +201,27 @@ impl Rooms {
                 limit,
             });
         }
-        let member = self.rooms[&room]
-            .iter()
-            .find(|(_, identity)| *identity == to);
-        let member = member.ok_or(RequestError::NoSuchParticipant(to))?.0;
-        self.news
-            .push_back((member, News::Message { room, from, text }));
+        let members = self.rooms[&room].iter();
+        let to_all = to.is_none();
+        let addressees: Vec<_> = members
+            .filter(|(member, identity)| to.as_ref().map_or(*member != client, |to| to == identity))
+            .map(|(member, _)| *member)
+            .collect();
+        if let Some(to) = to
+            && addressees.is_empty()
+        {
+            return Err(RequestError::NoSuchParticipant(to));
+        }
+        for member in addressees {
+            let (room, from, text) = (room.clone(), from.clone(), text.clone());
+            let news = News::Message {
+                room,
+                from,
+                text,
+                to_all,
+            };
+            self.news.push_back((member, news));
+        }
         Ok(Reply::Done)
     }
 

@@ -26,9 +26,11 @@ fn trap_02_get_user_data_holds_an_object() {
     let mut world = World::new();
     let client = world.open();
     world.say(client, "connection", json!({}));
+    let version = env!("CARGO_PKG_VERSION");
+    let parlor = json!({ "version": version, "room": { "history": 200 } });
     assert_eq!(
         world.hear_one(client),
-        json!({ "message": "getUserData", "data": [{}] })
+        json!({ "message": "getUserData", "data": [{ "parlor": parlor }] })
     );
     let client = world.open();
     let custom = json!({ "login": "alice", "token": "secret" });
@@ -37,7 +39,8 @@ fn trap_02_get_user_data_holds_an_object() {
         "connection",
         json!({ "appKey": "roomApp", "custom": custom }),
     );
-    let data = json!([{ "appKey": "roomApp", "custom": { "login": "alice" } }]);
+    let custom = json!({ "login": "alice" });
+    let data = json!([{ "appKey": "roomApp", "custom": custom, "parlor": parlor }]);
     assert_eq!(
         world.hear_one(client),
         json!({ "message": "getUserData", "data": data })

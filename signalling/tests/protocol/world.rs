@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use parlor_core::{ClientId, EndReason, MediaId, Request};
+use parlor_core::{ClientId, EndReason, MediaId, News, Request};
 use parlor_signalling::{Action, Config, Connection, Counters, PageRequest, PageResponse};
 use serde_json::{Value, json};
 
@@ -217,6 +217,12 @@ impl World {
 
     pub(crate) fn fail(&mut self, client: ClientId, media: u32, reason: EndReason) {
         self.rooms.fail(client, MediaId(media), reason);
+        self.settle();
+    }
+
+    /// Tells a client something that the rooms of these tests do not come upon themselves.
+    pub(crate) fn tell(&mut self, client: ClientId, news: News) {
+        self.rooms.news.push_back((client, news));
         self.settle();
     }
 

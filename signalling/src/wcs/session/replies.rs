@@ -27,7 +27,11 @@ impl Session {
             debug!(client = self.client.0, participant = self.participant(), %error, "refused");
         }
         match pending {
-            Pending::Join { operation, room } => self.on_join_reply(&operation, room, reply, out),
+            Pending::Join {
+                operation,
+                room,
+                history,
+            } => self.on_join_reply(&operation, room, history, reply, out),
             Pending::Leave {
                 operation,
                 room,
@@ -82,14 +86,20 @@ impl Session {
         &mut self,
         operation: &Id,
         room: RoomName,
+        wants_history: bool,
         reply: Result<Reply, RequestError>,
         out: &mut Outbox,
     ) {
-        let members = match reply {
-            Ok(Reply::Joined { members }) => members,
+        let (members, history, speakers, resume) = match reply {
+            Ok(Reply::Joined {
+                members,
+                history,
+                speakers,
+                resume,
+            }) => (members, history, speakers, resume),
             Ok(other) => {
                 debug_assert!(false, "{other:?} answers a join");
-                Vec::new()
+                return answer::data_status(operation, Ok(()), out);
             }
             Err(error) => {
                 return answer::data_status(operation, Err(&answer::refusal(&error)), out);
@@ -100,8 +110,14 @@ impl Session {
             participant = self.participant(),
             "joined"
         );
-        answer::data_status(operation, Ok(()), out);
+        answer::joined(operation, &resume, out);
         self.tell(&room, "STATE", answer::state(&members), out);
+        if wants_history {
+            self.tell(&room, "HISTORY", answer::history(&history), out);
+            for speaker in &speakers {
+                self.tell(&room, "SPEAKING", answer::speaking(speaker, true), out);
+            }
+        }
         self.rooms.insert(room);
     }
 
@@ -168,9 +184,46 @@ impl Session {
                     out,
                 );
             }
-            News::Message { room, from, text } => {
-                let info = serde_json::json!({ "from": from.as_str(), "text": text });
+            News::Message {
+                room,
+                from,
+                text,
+                to_all,
+            } => {
+                let mut info = serde_json::json!({ "from": from.as_str(), "text": text });
+                if to_all {
+                    info["all"] = true.into();
+                }
                 self.tell(&room, "MESSAGE", info, out);
+            }
+            News::Speaking {
+                room,
+                identity,
+                speaking,
+            } => self.tell(
+                &room,
+                "SPEAKING",
+                answer::speaking(&identity, speaking),
+                out,
+            ),
+            News::Replaced { room } => {
+                debug!(
+                    room = room.as_str(),
+                    participant = self.participant(),
+                    "replaced"
+                );
+                self.rooms.remove(&room);
+                self.streams.forget(&Place::Room(room), self.streams.next());
+                answer::fail("join", "You have joined this room from elsewhere", out);
+            }
+            News::CodecMismatch {
+                media,
+                audio,
+                video,
+            } => {
+                if let Some(stream) = self.streams.get_mut(media) {
+                    answer::codec_mismatch(stream, &audio, &video, out);
+                }
             }
             News::Live { media } => {
                 if let Some(stream) = self.streams.get_mut(media)
