@@ -36,6 +36,14 @@ function install() {
     });
   }
 
+  /** `relay`, a port, takes the place of the server's in its answer. */
+  function through({ relay, ...options }) {
+    if (!relay) return options;
+    const sdpHook = ({ sdpString }) =>
+      sdpString.replace(/^(a=candidate:.* udp \d+ \S+) \d+/gim, `$1 ${relay}`);
+    return { ...options, sdpHook };
+  }
+
   function establish(candidate) {
     session = candidate;
     return new Promise((resolve) => {
@@ -74,21 +82,21 @@ function install() {
       room.getParticipants().find((each) => each.name() === to).sendMessage(text);
     },
     publish(key, options = {}) {
-      const stream = room.publish({ display: display(key), ...options });
+      const stream = room.publish({ display: display(key), ...through(options) });
       return watch(key, stream);
     },
     play(key, login, options = {}) {
       const person = room.getParticipants().find((each) => each.name() === login);
-      return watch(key, person.getStreams()[0].play(display(key), options));
+      return watch(key, person.getStreams()[0].play(display(key), through(options)));
     },
     publishNamed(key, name, options = {}) {
-      const stream = session.createStream({ name, display: display(key), ...options });
+      const stream = session.createStream({ name, display: display(key), ...through(options) });
       const started = watch(key, stream);
       stream.publish();
       return started;
     },
     playNamed(key, name, options = {}) {
-      const stream = session.createStream({ name, display: display(key), ...options });
+      const stream = session.createStream({ name, display: display(key), ...through(options) });
       const started = watch(key, stream);
       stream.play();
       return started;

@@ -119,6 +119,7 @@ export function instrument({ ports, identity }) {
         keyFrames: entry.keyFramesDecoded ?? entry.keyFramesEncoded,
         pli: entry.pliCount,
         nack: entry.nackCount,
+        recovered: entry.retransmittedPacketsReceived ?? entry.retransmittedPacketsSent,
         energy: entry.totalAudioEnergy,
         coder: entry.decoderImplementation ?? entry.encoderImplementation,
       };

@@ -20,15 +20,17 @@ const STOP_MS = 10_000;
  * @param {object} t anything with `after`: a test context, or the `node:test` module's hooks.
  * @param {string} name names the log kept in `tests/output`.
  * @param {string[]} flags come after the defaults of these tests.
+ * @param {string} address the loopback address of pages and media.
  */
-export async function startServer(t, name, flags = []) {
+export async function startServer(t, name, flags = [], address = '127.0.0.1') {
+  const bind = (ip) => (ip.includes(':') ? `[${ip}]:0` : `${ip}:0`);
   const state = mkdtempSync(join(tmpdir(), 'parlor-test-'));
   const log = createWriteStream(join(OUTPUT, `${slug(name)}.server.log`));
   const child = spawn(
     BINARY,
     [
-      ...['serve', '--listen', '127.0.0.1:0', '--tls-listen', '127.0.0.1:0'],
-      ...['--media-port', '0', '--public-ip', '127.0.0.1', '--workers', '1'],
+      ...['serve', '--listen', bind(address), '--tls-listen', bind(address)],
+      ...['--media-port', '0', '--public-ip', address],
       ...['--state-dir', state, '--web-root', SDK_ROOT],
       ...['--log', process.env.PARLOR_TEST_LOG ?? 'parlor=debug,parlor_core=debug'],
       ...flags,
@@ -61,21 +63,23 @@ export async function startServer(t, name, flags = []) {
   }
   t.after(stop);
 
-  const address = /http:\/\/localhost:(\d+)\//;
+  const pageAddress = /http:\/\/localhost:(\d+)\//;
   const tlsAddress = /https:\/\/localhost:(\d+)\//;
   const deadline = Date.now() + START_MS;
-  while (!address.test(text) || !tlsAddress.test(text)) {
+  while (!text.includes('Ctrl-C stops it')) {
     const gone = child.exitCode !== null || child.signalCode !== null;
     if (gone) stopped = true;
     assert.ok(!gone, `the server exited at start with ${child.exitCode}\n${text}`);
-    assert.ok(Date.now() < deadline, `the server printed no address in ${START_MS} ms\n${text}`);
+    assert.ok(Date.now() < deadline, `the server was not ready in ${START_MS} ms\n${text}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const port = Number(address.exec(text)[1]);
+  const port = Number(pageAddress.exec(text)[1]);
   const tlsPort = Number(tlsAddress.exec(text)[1]);
+  const mediaPort = Number(/Media \(UDP\):?\s+\S+:(\d+)/.exec(text)?.[1]);
   return {
     port,
     tlsPort,
+    mediaPort,
     http: `http://localhost:${port}`,
     https: `https://localhost:${tlsPort}`,
     ws: `ws://localhost:${port}`,

@@ -1,4 +1,4 @@
-// A server that prefers VP8, Firefox among the callers, and calls over TLS.
+// Servers that are set up otherwise, Firefox among the callers, and calls over TLS and IPv6.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { App } from './support/app.mjs';
@@ -92,6 +92,38 @@ describe('a server that prefers H.264', () => {
       assert.equal(await participant.evaluate(url), server.wss);
     }
     await allMeet(pages);
+    for (const page of pages) page.participant.isUnharmed();
+  });
+});
+
+describe('a server on IPv6', () => {
+  test('is called over IPv6', async (t) => {
+    const server = await startServer(t, 'IPv6', ['--video-codecs', 'vp8,h264'], '::1');
+    const firefox = await startFirefox(t);
+    const room = newRoom();
+    const pages = [];
+    for (const name of ['fay', 'fox']) {
+      const participant = await newFirefoxParticipant(t, firefox, server, name);
+      pages.push(await new RoomPage(participant).join(room));
+    }
+    await allMeet(pages, { plain: true });
+    for (const page of pages) page.participant.isUnharmed();
+  });
+});
+
+describe('a server that allows two in a room', () => {
+  test('refuses the third in a sentence', async (t) => {
+    const server = await startServer(t, 'two in a room', ['--max-participants', '2']);
+    const room = newRoom();
+    const open = async (name) =>
+      new RoomPage(await newParticipant(t, chromium, server, name)).open(room);
+    const pages = [await open('alice'), await open('bob'), await open('carol')];
+    for (const page of pages.slice(0, 2)) await page.rejoin();
+    await pages[2].pressJoin();
+    const sentence = await pages[2].participant.reads('#failedInfo', /\w+ \w+/);
+    t.diagnostic(sentence);
+    await pages[2].participant.reads('#status', 'DISCONNECTED');
+    await allMeet(pages.slice(0, 2));
     for (const page of pages) page.participant.isUnharmed();
   });
 });
