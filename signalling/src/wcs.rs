@@ -7,5 +7,6 @@ mod answer;
 mod message;
 mod session;
 mod stream;
+mod surrogates;
 
 pub(crate) use session::{End, Session};

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::limits::{ID_BYTES, RESUME_TOKEN_BYTES};
+use crate::wcs::surrogates;
 
 /// A message that is understood.
 #[derive(Debug)]
@@ -154,6 +155,7 @@ pub(crate) enum Addressee {
 
 /// Reads a text message.
 pub(crate) fn parse(text: &str) -> Result<Message, Refusal> {
+    let text = &*surrogates::mend(text);
     let Ok(frame) = serde_json::from_str::<Value>(text) else {
         return Err(malformed("", "A message is JSON text"));
     };

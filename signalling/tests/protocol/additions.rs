@@ -129,3 +129,18 @@ fn a_publisher_hears_which_codecs_a_player_has() {
         }])
     );
 }
+
+#[test]
+fn half_an_emoji_is_passed_on_as_a_replacement_character() {
+    let mut world = World::new();
+    let alice = world.participant("alice");
+    let bob = world.participant("bob");
+    world.hear_all();
+    let text = r#"{"message":"sendData","data":[{"operationId":"op","payload":{"command":"sendMessage","options":{"roomConfig":{"name":"r"},"to":"bob","text":"\ud83d"}}}]}"#;
+    world.send_text(alice, text);
+    let message = json!({ "from": "alice", "text": "\u{fffd}" });
+    assert_eq!(
+        room_events(&world.hear(bob)),
+        [("MESSAGE".to_owned(), message)]
+    );
+}

@@ -15,7 +15,6 @@ fn a_malformed_message_is_answered_with_a_sentence() {
         ("", "", "A message is JSON text"),
         ("{", "", "A message is JSON text"),
         ("{\"message\":\"ping\"} {}", "", "A message is JSON text"),
-        ("{\"message\":\"\\ud800\"}", "", "A message is JSON text"),
         (&deep, "", "A message is JSON text"),
         ("null", "", "A message is an object with a text `message`"),
         ("[]", "", "A message is an object with a text `message`"),

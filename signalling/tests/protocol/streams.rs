@@ -311,3 +311,12 @@ fn leaving_joining_and_publishing_in_one_breath_keeps_the_new_stream_only() {
     }
     assert_eq!(world.rooms.streams(), 0);
 }
+
+#[test]
+fn a_leave_that_a_busy_server_cannot_carry_out_ends_the_session() {
+    let mut world = World::new();
+    let alice = world.participant("alice");
+    world.rooms.busy = true;
+    world.command(alice, "op", "leave", json!({ "name": "r" }));
+    assert_eq!(world.client(alice).close_code(), Some(1013));
+}

@@ -32,6 +32,10 @@ impl Session {
                 room,
                 history,
             } => self.on_join_reply(&operation, room, history, reply, out),
+            // What is not ended here would go on, and nobody could end it any more.
+            Pending::Stop | Pending::Leave { .. } if reply == Err(RequestError::Busy) => {
+                return Err(Close::new(1013, "the server is busy, try again").into());
+            }
             Pending::Leave {
                 operation,
                 room,
@@ -56,10 +60,6 @@ impl Session {
                 answer::data_status(&operation, result, out);
             }
             Pending::Start { media } => self.on_start_reply(media, reply, out),
-            // A stop that is not carried out leaves media flowing that nobody can end any more.
-            Pending::Stop if reply == Err(RequestError::Busy) => {
-                return Err(Close::new(1013, "the server is busy, try again").into());
-            }
             Pending::Stop => {}
             Pending::StreamEvent => {
                 if let Err(error) = reply {
