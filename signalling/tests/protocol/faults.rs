@@ -100,7 +100,7 @@ fn a_malformed_message_is_answered_with_a_sentence() {
             "{text}"
         );
     }
-    assert_eq!(world.counters(alice).message_faults, 21);
+    assert_eq!(world.counters(alice).message_faults, 20);
     assert_eq!(world.counters(alice).messages_unknown, 1);
     world.command(alice, "op", "leave", json!({ "name": "r" }));
     assert_eq!(world.hear_one(alice)["data"][0]["status"], "ACCEPTED");
