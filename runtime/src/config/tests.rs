@@ -310,3 +310,24 @@ fn every_setting_is_a_flag_with_help() {
     let short = crate::cli::parse(["parlor", "--workers", "3"].map(Into::into)).unwrap();
     assert_eq!(short.values["workers"], ["3"]);
 }
+
+#[test]
+fn the_readme_has_every_setting() {
+    const README: &str = include_str!("../../../README.md");
+    for setting in SETTINGS {
+        let Setting {
+            key,
+            value,
+            help,
+            default,
+            ..
+        } = setting;
+        let default = match *default {
+            "" => String::new(),
+            default => format!("`{default}`"),
+        };
+        let variable = setting.variable();
+        let row = format!("| `--{key} {value}` | `{variable}` | {help} | {default} |");
+        assert!(README.contains(&row), "the README lacks: {row}");
+    }
+}
