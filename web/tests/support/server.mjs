@@ -31,7 +31,8 @@ export async function startServer(t, name, flags = [], address = '127.0.0.1') {
     [
       ...['serve', '--listen', bind(address), '--tls-listen', bind(address)],
       ...['--media-port', '0', '--public-ip', address],
-      ...['--state-dir', state, '--web-root', SDK_ROOT],
+      ...['--state-dir', state],
+      ...(flags.includes('--web-root') ? [] : ['--web-root', SDK_ROOT]),
       ...['--log', process.env.PARLOR_TEST_LOG ?? 'parlor=debug,parlor_core=debug'],
       ...flags,
     ],
