@@ -15,9 +15,9 @@ const previews = new WeakMap();
 async function getMediaAccess(constraints, display) {
   releaseLocalMedia(display);
   const media = await open(constraints ?? { audio: true, video: true });
-  const { video, release } = showIn(display);
+  const { video, show, release } = showIn(display);
   video.muted = true;
-  video.srcObject = media;
+  show(media);
   previews.set(display, { media, release });
   return display;
 }

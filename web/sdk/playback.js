@@ -169,11 +169,11 @@ export class Playback extends Stream {
   /** @param {MediaStream} media */
   #show(media) {
     this.#media = media;
-    const video = this.#display?.video;
-    if (!video) return;
+    if (!this.#display) return;
+    const { video, isOurs } = this.#display;
     // The published SDK's apps find the element by the id of the stream.
-    if (this.#display?.isOurs) video.id = this.id() ?? '';
-    if (video.srcObject !== media) video.srcObject = media;
+    if (isOurs) video.id = this.id() ?? '';
+    this.#display.show(media);
     if (this.#output) video.setSinkId?.(this.#output).catch(() => {});
     this.#start();
   }

@@ -404,9 +404,7 @@ export class Publication extends Stream {
   }
 
   #showLocal() {
-    const video = this.#display?.video;
-    if (!video) return;
-    video.srcObject = this.#media;
-    video.play().catch(() => {});
+    this.#display?.show(this.#media);
+    this.#display?.video.play().catch(() => {});
   }
 }

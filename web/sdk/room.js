@@ -27,7 +27,7 @@ const REENTER = { minDelayMs: 500, maxDelayMs: 3_000, giveUpAfterMs: 90_000 };
  * `REJOINED(room)` after a lost connection, `FAILED(room, info, error)`.
  */
 export class Room extends Emitter {
-  /** @internal @type {Deferred<Room>} */
+  /** @internal @type {Deferred<void>} */
   _ready = new Deferred();
   /** @internal Proves to the server that a place in the room is ours. @type {string | undefined} */
   _token;
@@ -154,7 +154,7 @@ export class Room extends Emitter {
     try {
       await this.#join();
       this._emit(ROOM_EVENT.STATE, this);
-      this._ready.resolve(this);
+      this._ready.resolve();
     } catch (error) {
       if (this.#closed) return;
       this.#fail(error);
@@ -292,7 +292,7 @@ export class Room extends Emitter {
         else participant._addStream(name);
       }
     }
-    this.#state?.resolve(undefined);
+    this.#state?.resolve();
   }
 
   /** @param {string} login */

@@ -53,7 +53,7 @@ export function connect(options) {
  * SDK itself. `DISCONNECTED` and `FAILED` are final.
  */
 export class Session extends Emitter {
-  /** @internal @type {Deferred<Session>} */
+  /** @internal @type {Deferred<void>} */
   _ready = new Deferred();
   /** @internal What the server says of itself when it is Parlor. @type {any} */
   _parlor = null;
@@ -233,7 +233,7 @@ export class Session extends Emitter {
     this.#status = SESSION_STATUS.ESTABLISHED;
     if (again) this.getRooms().forEach((room) => room._reenter());
     this._emit(again ? SESSION_STATUS.RECONNECTED : SESSION_STATUS.ESTABLISHED, this);
-    this._ready.resolve(this);
+    this._ready.resolve();
   }
 
   /** @param {ConnectionError} error */

@@ -19,7 +19,7 @@ const STOP_MS = 3_000;
  * and `FAILED` are final.
  */
 export class Stream extends Emitter {
-  /** @internal @type {Deferred<Stream>} */
+  /** @internal @type {Deferred<void>} */
   _ready = new Deferred();
   /** @internal @type {Leg | null} */
   _leg = null;
@@ -245,7 +245,7 @@ export class Stream extends Emitter {
         this.#liveSince = Date.now();
         this._onLive(status);
         this.#become(status.status);
-        this._ready.resolve(this);
+        this._ready.resolve();
         break;
       case 'UNPUBLISHED':
       case 'STOPPED':
