@@ -105,9 +105,8 @@ export class RoomPage {
 
 /** Everyone in `pages` sees and hears everyone else. */
 export async function allMeet(pages, options) {
-  for (const page of pages) {
-    for (const other of pages) {
-      if (page !== other) await page.meets(other.name, options);
-    }
-  }
+  const pairs = pages.flatMap((page) =>
+    pages.filter((other) => other !== page).map((other) => page.meets(other.name, options)),
+  );
+  await Promise.all(pairs);
 }
