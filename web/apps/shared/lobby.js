@@ -101,10 +101,10 @@ export class Lobby {
           h('p', { class: 'lead' }, lead),
           h('label', { class: 'field' }, h('span', {}, 'Your name'), this.name),
           h('label', { class: 'field' }, h('span', {}, 'Room'), this.room),
-          this.picker.root,
           this.error,
           this.join,
         ),
+        h('section', { class: 'lobby-devices', 'aria-label': 'Devices' }, this.picker.root),
       ),
     );
   }
