@@ -1,6 +1,11 @@
 // What is made at once, and is ready later.
 
 /**
+ * @template T
+ * @typedef {T & Pick<Promise<T>, 'then' | 'catch' | 'finally'>} Awaitable
+ */
+
+/**
  * Lets `object` be awaited until `promise` settles; `await` then gives the object itself, which
  * is an ordinary one from then on. A failure that nobody awaits is not reported as unhandled: the
  * object tells it by its events too.
@@ -8,22 +13,20 @@
  * @template {object} T
  * @param {T} object
  * @param {Promise<unknown>} promise
- * @returns {T & PromiseLike<T>}
+ * @returns {Awaitable<T>}
  */
 export function awaitable(object, promise) {
-  const awaited = /** @type {T & PromiseLike<T>} */ (object);
   // Must be gone before the object is given to whoever awaits: what has `then` is awaited again.
   const ready = promise.then(() => {
     Reflect.deleteProperty(object, 'then');
     return object;
   });
   ready.catch(() => {});
-  Object.defineProperty(object, 'then', {
-    configurable: true,
-    value: (/** @type {any} */ fulfilled, /** @type {any} */ rejected) =>
-      ready.then(fulfilled, rejected),
-  });
-  return awaited;
+  for (const name of /** @type {const} */ (['then', 'catch', 'finally'])) {
+    const value = /** @type {any} */ (ready[name]).bind(ready);
+    Object.defineProperty(object, name, { configurable: true, value });
+  }
+  return /** @type {Awaitable<T>} */ (object);
 }
 
 /**

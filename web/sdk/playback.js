@@ -8,7 +8,7 @@ import { showIn } from './display.js';
  * @typedef {object} PlayOptions
  * @property {{audio?: any, video?: any}} [constraints] `false` leaves one of the two out
  * @property {boolean} [unmutePlayOnStart] `false` starts without sound
- * @property {AbortSignal} [signal] stops the playback
+ * @property {AbortSignal} [signal] gives the playback up while it is not on the air
  */
 
 /** A playback. Its video element, its sound and its picture's state. */
@@ -30,7 +30,7 @@ export class Playback extends Stream {
    * @param {import('./participant.js').StreamHandle} handle
    * @param {HTMLElement | null} display
    * @param {PlayOptions} options
-   * @returns {Playback & PromiseLike<Playback>}
+   * @returns {import('./awaitable.js').Awaitable<Playback>}
    */
   static _play(room, handle, display, options) {
     const playback = new Playback(room, handle, display, options);

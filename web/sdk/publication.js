@@ -22,7 +22,7 @@ import { Stream } from './stream.js';
  *   yet, so that a camera can be turned on later without a gap
  * @property {number} [maxBitrate] of the picture, in kbit/s
  * @property {string} [videoContentHint] `motion`, `detail` or `text`
- * @property {AbortSignal} [signal] ends the publication
+ * @property {AbortSignal} [signal] gives the publication up while it is not on the air
  */
 
 const KINDS = /** @type {const} */ (['audio', 'video']);
@@ -48,7 +48,7 @@ export class Publication extends Stream {
    * @internal
    * @param {import('./room.js').Room} room
    * @param {PublishOptions} options
-   * @returns {Publication & PromiseLike<Publication>}
+   * @returns {import('./awaitable.js').Awaitable<Publication>}
    */
   static _publish(room, options) {
     const publication = new Publication(room, options);

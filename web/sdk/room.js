@@ -114,8 +114,14 @@ export class Room extends Emitter {
    */
   async leave() {
     if (this.#closed) return this;
+    const wasInside = this.#inside;
     try {
-      if (this._inside) await this.#session._command('leave', { name: this.name() });
+      // A join may be on its way: it is followed by the leave.
+      if (this.#session._established) {
+        await this.#session._command('leave', { name: this.name() });
+      }
+    } catch (error) {
+      if (wasInside) throw error;
     } finally {
       this._close(new RoomError('LEFT', 'You left the room'));
     }
@@ -129,7 +135,8 @@ export class Room extends Emitter {
 
   /** @internal @param {unknown} reason */
   _abort(reason) {
-    this.leave().catch(() => {});
+    // The join is on its way: the leave follows it.
+    this.#session._command('leave', { name: this.name() });
     this._close(reason);
   }
 

@@ -21,12 +21,12 @@ import { Room } from './room.js';
  * @property {import('./backoff.js').BackoffOptions | false} [reconnect] how a lost connection
  *   comes back; `false` ends the session instead
  * @property {number} [requestTimeout] milliseconds for a room command; 10 s without it
- * @property {AbortSignal} [signal] ends the session
+ * @property {AbortSignal} [signal] gives the session up while it is not established
  *
  * @typedef {object} JoinOptions
  * @property {string} name of the room
  * @property {boolean} [record]
- * @property {AbortSignal} [signal] leaves the room
+ * @property {AbortSignal} [signal] gives the room up while we are not in it
  */
 
 /** The address of the server that the page came from. */
@@ -39,7 +39,7 @@ export function defaultUrl() {
  * Connects to a server. The session is there at once; awaiting it waits until it is established.
  *
  * @param {ConnectOptions} options
- * @returns {Session & PromiseLike<Session>}
+ * @returns {import('./awaitable.js').Awaitable<Session>}
  */
 export function connect(options) {
   const session = new Session(options);
@@ -118,7 +118,7 @@ export class Session extends Emitter {
    * Enters a room. The room is there at once; awaiting it waits until the server has let us in.
    *
    * @param {JoinOptions} options
-   * @returns {Room & PromiseLike<Room>}
+   * @returns {import('./awaitable.js').Awaitable<Room>}
    */
   join(options) {
     if (!options?.name) throw new TypeError('options.name must be provided');
