@@ -5,6 +5,7 @@ import { App } from './support/app.mjs';
 import { newParticipant, startChromium } from './support/chromium.mjs';
 import { lifetime } from './support/lifetime.mjs';
 import { newRoom } from './support/pages.mjs';
+import { eventually } from './support/participant.mjs';
 import { startServer } from './support/server.mjs';
 
 describe('an app on the SDK', () => {
@@ -193,5 +194,31 @@ describe('an app on the SDK', () => {
     const news = await app.participant.evaluate(() => window.app.news);
     assert.deepEqual(news, [{ what: 'session', status: 'ESTABLISHED' }]);
     unharmed(app);
+  });
+
+  test('publishing, playing and leaving in haste leaves nothing behind', async (t) => {
+    const { room, alice, bob } = await callOf(t);
+    for (let round = 0; round < 5; round++) {
+      await bob.participant.evaluate(() => {
+        // Stopped while the server still thinks about them.
+        for (const key of ['one', 'two', 'three']) {
+          window.app.play(key, 'alice');
+          window.app.call(key, 'stop');
+          document.querySelector(`#${key}`).remove();
+        }
+        window.app.publish('brief');
+        window.app.call('brief', 'stop');
+        document.querySelector('#brief').remove();
+      });
+      await bob.do('leave');
+      assert.deepEqual(await bob.do('join', room), { people: ['alice'] });
+    }
+    assert.equal((await bob.playsStreamOf('alice')).status, 'PLAYING');
+    await bob.participant.perceives('#of-alice');
+    await eventually('only the last play is left', async () => {
+      const { publications, subscriptions } = await server.metrics();
+      return publications === 1 && subscriptions === 1;
+    });
+    unharmed(alice, bob);
   });
 });

@@ -124,7 +124,7 @@ describe('a call', () => {
     await bob.join(room);
     await alice.meets('bob');
     const from = Date.now();
-    await doomed.stop();
+    await doomed.stop({ inUse: true });
     assert.ok(Date.now() - from < 4_000, `the server took ${Date.now() - from} ms to stop`);
     for (const page of [alice, bob]) {
       await page.participant.reads('#status', 'DISCONNECTED');

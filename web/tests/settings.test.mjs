@@ -97,8 +97,13 @@ describe('a server that prefers H.264', () => {
 });
 
 describe('a server on IPv6', () => {
+  const suite = lifetime();
+  let server;
+  before(async () => {
+    server = await startServer(suite, 'IPv6', ['--video-codecs', 'vp8,h264'], '::1');
+  });
+
   test('is called over IPv6', async (t) => {
-    const server = await startServer(t, 'IPv6', ['--video-codecs', 'vp8,h264'], '::1');
     const firefox = await startFirefox(t);
     const room = newRoom();
     const pages = [];
@@ -112,8 +117,13 @@ describe('a server on IPv6', () => {
 });
 
 describe('a server that allows two in a room', () => {
+  const suite = lifetime();
+  let server;
+  before(async () => {
+    server = await startServer(suite, 'two in a room', ['--max-participants', '2']);
+  });
+
   test('refuses the third in a sentence', async (t) => {
-    const server = await startServer(t, 'two in a room', ['--max-participants', '2']);
     const room = newRoom();
     const open = async (name) =>
       new RoomPage(await newParticipant(t, chromium, server, name)).open(room);

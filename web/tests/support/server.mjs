@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { eventually } from './participant.mjs';
 import { OUTPUT, ROOT, slug } from './paths.mjs';
 
 const BINARY = resolve(ROOT, '..', process.env.PARLOR_BIN ?? 'target/debug/parlor');
@@ -13,6 +14,24 @@ export const SDK_ROOT = join(ROOT, 'node_modules/@flashphoner/websdk');
 
 const START_MS = 15_000;
 const STOP_MS = 10_000;
+const EMPTY_MS = 10_000;
+
+const GAUGES = ['rooms', 'participants', 'publications', 'subscriptions'];
+/** What no browser with the published SDK may ever be counted for. */
+const FAULTS = [
+  'dtls_failed_total',
+  'failed_peers_total',
+  'malformed_datagrams_total',
+  'media_send_errors_total',
+  'signalling_message_faults_total',
+  'signalling_messages_unknown_total',
+  'signalling_not_reading_total',
+  'signalling_rate_limited_total',
+  'signalling_sent_away_total',
+  'signalling_websocket_faults_total',
+  'unexpected_packets_total',
+  'worker_busy_total',
+];
 
 /**
  * Starts `parlor serve` for the suite or test `t`, and stops it when that ends.
@@ -23,13 +42,13 @@ const STOP_MS = 10_000;
  * @param {string} address the loopback address of pages and media.
  */
 export async function startServer(t, name, flags = [], address = '127.0.0.1') {
-  const bind = (ip) => (ip.includes(':') ? `[${ip}]:0` : `${ip}:0`);
+  const host = address.includes(':') ? `[${address}]` : address;
   const state = mkdtempSync(join(tmpdir(), 'parlor-test-'));
   const log = createWriteStream(join(OUTPUT, `${slug(name)}.server.log`));
   const child = spawn(
     BINARY,
     [
-      ...['serve', '--listen', bind(address), '--tls-listen', bind(address)],
+      ...['serve', '--listen', `${host}:0`, '--tls-listen', `${host}:0`],
       ...['--media-port', '0', '--public-ip', address],
       ...['--state-dir', state],
       ...(flags.includes('--web-root') ? [] : ['--web-root', SDK_ROOT]),
@@ -49,9 +68,17 @@ export async function startServer(t, name, flags = [], address = '127.0.0.1') {
   child.stderr.on('data', collect);
 
   let stopped = false;
-  async function stop() {
+  async function stop({ inUse = false } = {}) {
     if (stopped) return;
     stopped = true;
+    try {
+      if (!inUse) await isEmpty(metrics);
+    } finally {
+      await end();
+    }
+  }
+
+  async function end() {
     child.kill('SIGINT');
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
     const [code, signal] = await exited;
@@ -62,7 +89,7 @@ export async function startServer(t, name, flags = [], address = '127.0.0.1') {
     assert.equal(code, 0, `the server exited with ${code}\n${text}`);
     assert.doesNotMatch(text, /panicked at/, 'the server panicked');
   }
-  t.after(stop);
+  t.after(() => stop());
 
   const pageAddress = /http:\/\/localhost:(\d+)\//;
   const tlsAddress = /https:\/\/localhost:(\d+)\//;
@@ -76,6 +103,14 @@ export async function startServer(t, name, flags = [], address = '127.0.0.1') {
   }
   const port = Number(pageAddress.exec(text)[1]);
   const tlsPort = Number(tlsAddress.exec(text)[1]);
+  /** The value of a metric, by its name without the prefix. */
+  async function metrics() {
+    const response = await fetch(`http://${host}:${port}/metrics`);
+    const lines = (await response.text()).split('\n').filter((line) => /^parlor_/.test(line));
+    return Object.fromEntries(
+      lines.map((line) => line.split(' ')).map(([key, value]) => [key.slice(7), Number(value)]),
+    );
+  }
   const mediaPort = Number(/Media \(UDP\):?\s+\S+:(\d+)/.exec(text)?.[1]);
   return {
     port,
@@ -86,6 +121,20 @@ export async function startServer(t, name, flags = [], address = '127.0.0.1') {
     ws: `ws://localhost:${port}`,
     wss: `wss://localhost:${tlsPort}`,
     log: () => text,
+    metrics,
     stop,
   };
+}
+
+/** When everyone has gone, nothing of them is left, and no fault of theirs was counted. */
+async function isEmpty(metrics) {
+  let now;
+  const left = () => GAUGES.filter((gauge) => now[gauge] !== 0);
+  await eventually(
+    'the server is empty',
+    async () => ((now = await metrics()), left().length === 0),
+    { within: EMPTY_MS, detail: () => JSON.stringify(now, null, 1) },
+  );
+  const faults = FAULTS.filter((fault) => now[fault] !== 0);
+  assert.deepEqual(faults, [], `counted against well-behaved browsers:\n${JSON.stringify(now)}`);
 }
