@@ -37,6 +37,8 @@ pub(crate) struct Forwarder {
     /// The sequence number of the first packet.
     start: u64,
     run: Option<Run>,
+    /// Another source has begun, not yet with a packet that a receiver can begin with.
+    switching: bool,
 }
 
 /// An unbroken stretch of one source.
@@ -66,16 +68,19 @@ impl Forwarder {
             clock_rate: codec.clock_rate(),
             start,
             run: None,
+            switching: false,
         }
     }
 
-    /// Whether nothing has been passed on yet.
+    /// Whether nothing can be passed on before a packet that a receiver can begin with.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.run.is_none()
+        self.run.is_none() || self.switching
     }
 
     /// Where `packet` goes, if it is passed on.
     pub(crate) fn forward(&mut self, packet: Incoming) -> Option<Outgoing> {
+        let known = self.run.as_ref().map(|run| run.ssrc == packet.ssrc);
+        self.switching = known == Some(false) && !packet.entry;
         match &mut self.run {
             Some(run) if run.ssrc == packet.ssrc => run.next(packet),
             Some(_) | None if !packet.entry => None,

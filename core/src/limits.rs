@@ -24,8 +24,14 @@ pub const HISTORY_MESSAGES: usize = 200;
 pub const HISTORY_BYTES: usize = 96 * 1024;
 /// Largest datagram that is looked at.
 pub const DATAGRAM_BYTES: usize = 2048;
-/// Addresses from which one peer may be reached at the same time.
-pub const PATHS_PER_PEER: usize = 8;
+/// Ways, each from an address of the client to a candidate, by which one peer may be reached at
+/// the same time. A client with three addresses tries fifteen ways to a server with five.
+pub const PATHS_PER_PEER: usize = 32;
+/// Ways that one peer may take over its life, as networks change.
+pub const PATHS_OVER_LIFE: usize = 256;
+/// How long a way stays with a connected peer that was heard: nobody else takes it meanwhile.
+/// Browsers send a check at least every 6 s (RFC 7675 §5.1).
+pub const PATH_HELD: Duration = Duration::from_secs(7);
 /// Shortest time between two key frame requests to one publisher.
 pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a peer may take from its offer to a finished DTLS handshake.

@@ -114,16 +114,26 @@ pub(crate) struct Peer {
     /// When the latest check was authenticated (consent, RFC 7675).
     pub(crate) consented: Instant,
     pub(crate) live: bool,
+    /// When it must have connected.
+    pub(crate) connects_by: Instant,
+    /// When the machine looks next whether it has fallen silent.
+    pub(crate) consent_due: Option<Instant>,
     /// When the machine has promised to call [`Peer::handle_timeout`].
     pub(crate) wake: Option<Instant>,
     /// When the connection wants it.
     pub(crate) due: Option<Instant>,
     /// Sources from which packets are taken.
     ssrcs: Vec<u32>,
+    /// How many other ones may be added.
+    more_sources: usize,
+    /// How many ways have been taken, over the peer's life.
+    taken_paths: usize,
 }
 
-/// Most sources that one publisher may use over its life.
-const SSRCS: usize = 16;
+/// Most sources that a publisher may use over its life whose offer does not name them.
+const UNNAMED_SOURCES: usize = 16;
+/// The source of the packets by which browsers try how much gets through; they carry no media.
+const PROBE: u32 = 0;
 
 impl Peer {
     /// Answers an offer: the peer and the answer's text.
@@ -155,10 +165,7 @@ impl Peer {
                 retransmits: track.payload.rtx.is_some(),
             })
         });
-        let sources = offer.sections.iter().flat_map(|section| &section.sources);
-        let ssrcs = sources
-            .flat_map(|source| [Some(source.ssrc), source.rtx])
-            .flatten();
+        let named = narrow::named_sources(offer, tracks);
         let mut peer = Self {
             rtc,
             key: blueprint.key,
@@ -170,9 +177,13 @@ impl Peer {
             paths: Vec::new(),
             consented: now,
             live: false,
+            connects_by: now + limits::CONNECT_TIMEOUT,
+            consent_due: None,
             wake: None,
             due: None,
-            ssrcs: ssrcs.take(SSRCS).collect(),
+            more_sources: if named.is_some() { 0 } else { UNNAMED_SOURCES },
+            ssrcs: named.unwrap_or_default(),
+            taken_paths: 0,
         };
         let answered = peer.rtc.sdp_api().accept_offer(parsed);
         let answered = answered.map_err(|error| bad(&error))?;
@@ -274,17 +285,42 @@ impl Peer {
         true
     }
 
-    /// Whether packets of this source are taken. A peer's sources are few: those of its offer,
-    /// and some that it may begin later.
+    /// Whether packets of this source are taken: one that the offer names. Where it names none,
+    /// as encoders' offers may, sources are few.
+    ///
+    /// str0m moves a stream to another source before it has authenticated the packet that says
+    /// so. Whoever can forge the client's address would end the stream in this way.
     pub(crate) fn admits(&mut self, ssrc: u32) -> bool {
-        if self.ssrcs.contains(&ssrc) {
+        if ssrc == PROBE || self.ssrcs.contains(&ssrc) {
             return true;
         }
-        let admitted = self.ssrcs.len() < SSRCS;
-        if admitted {
-            self.ssrcs.push(ssrc);
+        let Some(more) = self.more_sources.checked_sub(1) else {
+            return false;
+        };
+        self.more_sources = more;
+        self.ssrcs.push(ssrc);
+        true
+    }
+
+    /// Whether a check that comes by this way is looked at. str0m keeps each way for the life of
+    /// the connection and looks through all of them, so their number is bounded.
+    pub(crate) fn takes_check(&self, path: &Path) -> bool {
+        self.taken_paths < limits::PATHS_OVER_LIFE || self.paths.contains(path)
+    }
+
+    /// Notes that a check was authenticated on this way. Returns whether the way is a new one, and
+    /// which one is given up for it.
+    pub(crate) fn take_path(&mut self, path: Path) -> (bool, Option<Path>) {
+        if let Some(position) = self.paths.iter().position(|known| *known == path) {
+            // The latest stands last: the way in use is never the one that is given up.
+            self.paths.remove(position);
+            self.paths.push(path);
+            return (false, None);
         }
-        admitted
+        self.taken_paths += 1;
+        self.paths.push(path);
+        let superfluous = self.paths.len() > limits::PATHS_PER_PEER;
+        (true, superfluous.then(|| self.paths.remove(0)))
     }
 
     /// Does what is due at `now`.
@@ -292,13 +328,27 @@ impl Peer {
         self.mutate(now, outbox, |_| Ok(()));
     }
 
-    /// Asks a publisher for a key frame (RFC 4585 §6.3.1).
-    pub(crate) fn request_keyframe(&mut self, now: Instant, outbox: &mut Outbox) {
+    /// Asks a publisher for a key frame (RFC 4585 §6.3.1) of the source that it sends from, if that
+    /// is known.
+    pub(crate) fn request_keyframe(
+        &mut self,
+        now: Instant,
+        outbox: &mut Outbox,
+        source: Option<u32>,
+    ) {
         let Some(line) = self.line(MediaKind::Video) else {
             return;
         };
         self.mutate(now, outbox, |rtc| {
-            if let Some(stream) = rtc.direct_api().stream_rx_by_mid(line.mid, None) {
+            let mut api = rtc.direct_api();
+            let known = source
+                .map(Into::into)
+                .filter(|ssrc| api.stream_rx(ssrc).is_some());
+            let stream = match known {
+                Some(ssrc) => api.stream_rx(&ssrc),
+                None => api.stream_rx_by_mid(line.mid, None),
+            };
+            if let Some(stream) = stream {
                 stream.request_keyframe(KeyframeRequestKind::Pli);
             }
             Ok(())
@@ -344,6 +394,10 @@ impl Peer {
             }
         };
         self.mutate(now, outbox, close);
+    }
+
+    pub(crate) fn key(&self) -> PeerKey {
+        self.key
     }
 
     /// The kind of track that a payload type is of.

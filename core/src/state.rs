@@ -190,6 +190,10 @@ impl State {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
+        if protocol == Protocol::Stun && !peer.takes_check(&path) {
+            self.counters.unvalidated += 1;
+            return;
+        }
         if protocol == Protocol::Rtp && !takes_packet(peer, contents) {
             self.counters.unexpected_packets += 1;
             return;
@@ -252,11 +256,12 @@ impl State {
     }
 
     fn check_consent(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get(key) else {
+        let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
         let expires = peer.consented + self.config.ice_timeout;
         if expires > now {
+            peer.consent_due = Some(expires);
             self.deadlines.insert((expires, Due::Consent(key)));
         } else {
             self.counters.consent_expired += 1;
@@ -314,23 +319,32 @@ impl State {
     }
 
     fn on_validated(&mut self, now: Instant, key: PeerKey, path: Path) {
+        let holder = self.tables.paths.get(&path).copied();
+        let holder = holder.filter(|holder| *holder != key);
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
         peer.consented = now;
-        if peer.paths.contains(&path) {
+        // A check shows that its sender knows the peer's password, not that it receives at the
+        // address: everyone who has a peer could take the ways of others. A client that uses one
+        // address for several peers, one after the other, takes it along when the earlier peer is
+        // closed or silent.
+        if let Some(holder) = holder.and_then(|holder| self.peers.get_mut(holder)) {
+            if holder.live && now < holder.consented + limits::PATH_HELD {
+                self.counters.unvalidated += 1;
+                return;
+            }
+            holder.paths.retain(|known| *known != path);
+        }
+        let Some(peer) = self.peers.get_mut(key) else {
             return;
+        };
+        let (new, given_up) = peer.take_path(path);
+        if let Some(given_up) = given_up {
+            self.tables.paths.remove(&given_up);
         }
-        peer.paths.push(path);
-        let superfluous = (peer.paths.len() > limits::PATHS_PER_PEER).then(|| peer.paths.remove(0));
-        if let Some(oldest) = superfluous {
-            self.tables.paths.remove(&oldest);
-        }
-        // A client that uses one address for several peers, one after the other, takes it along.
-        if let Some(before) = self.tables.paths.insert(path, key)
-            && let Some(peer) = self.peers.get_mut(before)
-        {
-            peer.paths.retain(|known| *known != path);
+        if new {
+            self.tables.paths.insert(path, key);
         }
     }
 
@@ -390,6 +404,20 @@ impl State {
                     .get(*key)
                     .is_some_and(|peer| peer.paths.contains(path))
             );
+        }
+        for (_, due) in &self.deadlines {
+            let owned = match due {
+                Due::Peer(key) | Due::Connect(key) | Due::Consent(key) => {
+                    self.peers.contains_key(*key)
+                }
+                Due::Keyframe(key) | Due::Silence(key) => tables.publications.contains_key(*key),
+            };
+            assert!(owned, "a deadline ends with what it is for: {due:?}");
+        }
+        for peer in self.peers.values() {
+            for path in &peer.paths {
+                assert_eq!(tables.paths.get(path), Some(&peer.key()));
+            }
         }
         for room in tables.rooms.values() {
             assert!(

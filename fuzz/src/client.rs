@@ -328,6 +328,13 @@ impl Client {
         });
     }
 
+    /// The mid and the payload type that one kind is sent with.
+    pub fn line(&self, video: bool) -> Option<(String, u8)> {
+        let mid = if video { self.video } else { self.audio }?;
+        let pt = self.rtc.media(mid)?.remote_pts().first().copied()?;
+        Some((mid.to_string(), *pt))
+    }
+
     /// What has arrived of one kind.
     pub fn received(&self, video: bool) -> Vec<&Received> {
         self.received

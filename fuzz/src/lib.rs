@@ -15,4 +15,4 @@ mod world;
 
 pub use client::{Client, Received};
 pub use media::{Codec, Kinds, audio_payload, video_payloads};
-pub use world::{ClientKey, Network, World, scripted_call};
+pub use world::{ClientKey, Intruder, Network, World, scripted_call};

@@ -43,6 +43,9 @@ enum End {
     Client { source: SocketAddr, key: ClientKey },
 }
 
+/// Makes datagrams out of one that a client sends.
+pub type Intruder = Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>>>;
+
 /// A machine, its clients and the network between them, in virtual time.
 pub struct World {
     /// The machine.
@@ -61,6 +64,12 @@ pub struct World {
     randomness: Randomness,
     seed: u64,
     digest: Option<Sha256>,
+    /// What else is sent to the machine whenever a client sends a datagram to it: by the client's
+    /// address, ahead of the datagram.
+    pub intruder: Option<Intruder>,
+    /// Datagrams of clients to the machine with the addresses that they came from, if there is to
+    /// be a record.
+    pub tap: Option<Vec<(SocketAddr, Vec<u8>)>>,
     /// Real time that the machine has spent on datagrams and on what it puts out for them.
     pub spent: Duration,
 }
@@ -94,6 +103,8 @@ impl World {
             randomness: Randomness::new(&Seed(bytes)),
             seed,
             digest: Some(Sha256::new()),
+            intruder: None,
+            tap: None,
             spent: Duration::ZERO,
         }
     }
@@ -289,6 +300,13 @@ impl World {
     fn launch_from(&mut self, key: ClientKey, sent: Vec<(SocketAddr, Vec<u8>)>) {
         let source = self.clients[key].address;
         for (_, contents) in sent {
+            if let Some(tap) = &mut self.tap {
+                tap.push((source, contents.clone()));
+            }
+            let forged = self.intruder.as_mut().map(|forge| forge(&contents));
+            for forged in forged.unwrap_or_default() {
+                self.launch(End::Server { source }, forged);
+            }
             self.launch(End::Server { source }, contents);
         }
     }

@@ -275,22 +275,42 @@ fn write_section(
     }
 }
 
-/// One stream a section: the first source. The others of a section are simulcast, which is not
-/// asked for.
 fn write_sources(text: &mut String, section: &Section, with_rtx: bool, seen: &mut Vec<u32>) {
-    let Some(source) = section.sources.first() else {
-        return;
-    };
-    let rtx = source.rtx.filter(|_| with_rtx);
-    let ssrcs: Vec<u32> = [Some(source.ssrc), rtx].into_iter().flatten().collect();
-    if ssrcs.iter().any(|ssrc| *ssrc == 0 || seen.contains(ssrc)) {
-        return;
-    }
-    if let Some(rtx) = rtx {
-        line(text, format_args!("a=ssrc-group:FID {} {rtx}", source.ssrc));
+    let ssrcs = sources(section, with_rtx, seen);
+    if let [main, rtx] = ssrcs.as_slice() {
+        line(text, format_args!("a=ssrc-group:FID {main} {rtx}"));
     }
     for ssrc in &ssrcs {
         line(text, format_args!("a=ssrc:{ssrc} cname:client"));
     }
     seen.extend(ssrcs);
+}
+
+/// One stream a section: the first source, and the one of its retransmissions. The others of a
+/// section are simulcast, which is not asked for. None where the section names none, or one that
+/// cannot be.
+fn sources(section: &Section, with_rtx: bool, seen: &[u32]) -> Vec<u32> {
+    let Some(source) = section.sources.first() else {
+        return Vec::new();
+    };
+    let rtx = source.rtx.filter(|_| with_rtx);
+    let ssrcs: Vec<u32> = [Some(source.ssrc), rtx].into_iter().flatten().collect();
+    if ssrcs.iter().any(|ssrc| *ssrc == 0 || seen.contains(ssrc)) {
+        return Vec::new();
+    }
+    ssrcs
+}
+
+/// The sources of the packets of `tracks`, if the offer names them all.
+pub(crate) fn named_sources(offer: &Offer, tracks: &[Track]) -> Option<Vec<u32>> {
+    let mut named = Vec::new();
+    for track in tracks {
+        let section = offer.sections.get(track.section)?;
+        let ssrcs = sources(section, track.payload.rtx.is_some(), &named);
+        if ssrcs.is_empty() {
+            return None;
+        }
+        named.extend(ssrcs);
+    }
+    Some(named)
 }

@@ -364,6 +364,7 @@ impl<'a> Raw<'a> {
 
     fn payloads(&self) -> Vec<Payload> {
         let mut payloads: Vec<Payload> = Vec::new();
+        let repairs = self.retransmissions();
         for format in &self.formats {
             let Ok(number) = format.parse::<u8>() else {
                 continue;
@@ -376,8 +377,9 @@ impl<'a> Raw<'a> {
                 continue;
             };
             let rtx = (codec.kind() == MediaKind::Video)
-                .then(|| self.rtx_of(number))
-                .flatten();
+                .then(|| repairs.iter().find(|(repaired, _)| *repaired == number))
+                .flatten()
+                .map(|(_, rtx)| *rtx);
             let stereo = codec == Codec::Opus && parameter(fmtp, "stereo") == Some("1");
             payloads.push(Payload {
                 number,
@@ -436,18 +438,19 @@ impl<'a> Raw<'a> {
         (right_clock && right_section).then_some(codec)
     }
 
-    /// The payload type of the retransmissions of `number`. An `apt` that points at nothing is
-    /// normal: clients that strip codecs leave it behind.
-    fn rtx_of(&self, number: u8) -> Option<u8> {
-        self.fmtps.iter().find_map(|(rtx, fmtp)| {
-            let repairs = parameter(fmtp, "apt").and_then(|apt| apt.parse::<u8>().ok());
+    /// The payload types that are retransmitted, with those of their retransmissions. An `apt` that
+    /// points at nothing is normal: clients that strip codecs leave it behind.
+    fn retransmissions(&self) -> Vec<(u8, u8)> {
+        let retransmission = |(rtx, fmtp): &(u8, &str)| {
             let rtpmap = find(&self.rtpmaps, *rtx)?;
             let is_rtx = rtpmap
                 .get(..4)
                 .is_some_and(|name| name.eq_ignore_ascii_case("rtx/"));
+            let repaired = parameter(fmtp, "apt")?.parse::<u8>().ok()?;
             let listed = self.formats.iter().any(|format| format.parse() == Ok(*rtx));
-            (repairs == Some(number) && is_rtx && listed && *rtx != number).then_some(*rtx)
-        })
+            (is_rtx && listed && *rtx != repaired).then_some((repaired, *rtx))
+        };
+        self.fmtps.iter().filter_map(retransmission).collect()
     }
 
     fn sources(&self) -> Vec<Source> {

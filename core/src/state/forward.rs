@@ -38,6 +38,7 @@ impl State {
         };
         let ssrc = *packet.header.ssrc;
         let source = publication.source_mut(kind);
+        let switches = source.is_some_and(|(current, _)| current != ssrc);
         match source {
             Some((current, heard))
                 if *current != ssrc && now.saturating_duration_since(*heard) < SOURCE_SILENCE =>
@@ -63,6 +64,9 @@ impl State {
             self.hear_level(now, key, level);
         }
         self.fan_out(now, key, kind, packet, incoming);
+        if switches && kind == MediaKind::Video && !incoming.entry {
+            self.want_keyframe(now, key);
+        }
     }
 
     fn fan_out(
@@ -166,7 +170,8 @@ impl State {
             publication.keyframes.wanted = false;
             publication.keyframes.sent = Some(now);
             self.counters.keyframe_requests += 1;
-            peer.request_keyframe(now, &mut self.outbox);
+            let source = publication.video_source.map(|(ssrc, _)| ssrc);
+            peer.request_keyframe(now, &mut self.outbox, source);
             self.arm(peer_key);
         }
         if waiting {

@@ -227,6 +227,7 @@ impl State {
             certificate,
             provider,
             outbox,
+            deadlines,
             ..
         } = self;
         let mut sdp = String::new();
@@ -250,23 +251,27 @@ impl State {
                 role,
             };
             let (peer, answer) = Peer::new(now, outbox, blueprint)?;
+            deadlines.insert((peer.connects_by, Due::Connect(key)));
             sdp = answer;
             Ok::<_, RequestError>(peer)
         })?;
-        self.deadlines
-            .insert((now + limits::CONNECT_TIMEOUT, Due::Connect(key)));
         self.arm(key);
         Ok((key, sdp))
     }
 
     /// A peer has finished ICE and DTLS.
     pub(super) fn on_live(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get(key) else {
+        let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
         let (client, media, role) = (peer.client, peer.media, peer.role);
         self.counters.connected += 1;
         let expires = peer.consented + self.config.ice_timeout;
+        self.deadlines
+            .remove(&(peer.connects_by, Due::Connect(key)));
+        if let Some(before) = peer.consent_due.replace(expires) {
+            self.deadlines.remove(&(before, Due::Consent(key)));
+        }
         self.deadlines.insert((expires, Due::Consent(key)));
         self.tell(client, News::Live { media });
         match role {
@@ -325,7 +330,9 @@ impl State {
                 .get(key)
                 .is_some_and(|stream| stream.room == room),
         };
-        let ending: Vec<Media> = entry.media.values().filter(in_place).copied().collect();
+        let mut ending: Vec<Media> = entry.media.values().filter(in_place).copied().collect();
+        // A client that plays itself gets no news of that end either.
+        ending.sort_by_key(|media| matches!(media, Media::Publication(_)));
         for media in ending {
             self.end(now, media);
         }
@@ -430,7 +437,11 @@ impl State {
         if let Some(wake) = peer.wake {
             self.deadlines.remove(&(wake, Due::Peer(key)));
         }
-        // The other deadlines of the peer find nobody when they come.
+        if let Some(due) = peer.consent_due {
+            self.deadlines.remove(&(due, Due::Consent(key)));
+        }
+        self.deadlines
+            .remove(&(peer.connects_by, Due::Connect(key)));
         if let Some(client) = self.tables.clients.get_mut(&peer.client) {
             client.media.remove(&peer.media);
         }

@@ -28,14 +28,13 @@ impl State {
         resume: Option<&ResumeToken>,
         draws: Draws,
     ) -> Result<Reply, RequestError> {
-        self.make_way(now, client, &name, &identity, resume);
-        let key = match self.admit(client, &name, &identity) {
-            Ok(key) => key,
-            Err(error) => {
-                self.forget_empty(&name);
-                return Err(error);
-            }
-        };
+        let holder = self.holder(client, &name, &identity, resume);
+        let key = self.admit(client, &name, &identity, holder)?;
+        if let (Some(holder), Some(key)) = (holder, key) {
+            // The room outlives the moment between the two, with what was said in it.
+            self.leave_room(now, holder, key, Empty::Keep);
+            self.tell(holder, News::Replaced { room: name.clone() });
+        }
         tracing::debug!(room = %name, participant = %identity, "joined");
         let key = key.unwrap_or_else(|| {
             let (participants, history) = (Vec::new(), History::default());
@@ -79,39 +78,29 @@ impl State {
         })
     }
 
-    /// Removes the participant whose place the client has the token for.
-    fn make_way(
-        &mut self,
-        now: Instant,
+    /// The participant whose place the client has the token for.
+    fn holder(
+        &self,
         client: ClientId,
         name: &RoomName,
         identity: &Identity,
         resume: Option<&ResumeToken>,
-    ) {
-        let Some(resume) = resume else { return };
-        let Some(key) = self.tables.room_names.get(name).copied() else {
-            return;
-        };
-        let Some(room) = self.tables.rooms.get(key) else {
-            return;
-        };
+    ) -> Option<ClientId> {
+        let resume = resume?;
+        let room = self.tables.rooms.get(*self.tables.room_names.get(name)?)?;
         let holder = room.participants.iter().find(|member| {
             member.identity == *identity && member.client != client && member.resume.matches(resume)
         });
-        let Some(holder) = holder.map(|member| member.client) else {
-            return;
-        };
-        // The room outlives the moment between the two, with what was said in it.
-        self.leave_room(now, holder, key, Empty::Keep);
-        self.tell(holder, News::Replaced { room: name.clone() });
+        holder.map(|member| member.client)
     }
 
-    /// The room, if there is one already, where the client may come in.
+    /// The room, if there is one already, where the client may come in once `leaving` has left.
     fn admit(
         &self,
         client: ClientId,
         name: &RoomName,
         identity: &Identity,
+        leaving: Option<ClientId>,
     ) -> Result<Option<RoomKey>, RequestError> {
         let limits = &self.config.limits;
         let existing = self.tables.room_names.get(name).copied();
@@ -119,14 +108,17 @@ impl State {
             if room.participant(client).is_some() {
                 return Err(RequestError::AlreadyJoined);
             }
-            if room
+            let staying = room
                 .participants
                 .iter()
+                .filter(|participant| Some(participant.client) != leaving);
+            if staying
+                .clone()
                 .any(|participant| participant.identity == *identity)
             {
                 return Err(RequestError::IdentityInUse(identity.clone()));
             }
-            if room.participants.len() >= limits.participants {
+            if staying.count() >= limits.participants {
                 return Err(RequestError::TooMany(TooMany::Participants));
             }
         } else if self.tables.rooms.len() >= limits.rooms {

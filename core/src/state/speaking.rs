@@ -42,7 +42,8 @@ impl State {
         }
     }
 
-    /// Tells everyone in the room, the speaker too.
+    /// Tells everyone in the room, the speaker too, unless another publication of the same
+    /// participant makes it no news.
     pub(super) fn tell_speaking(&mut self, key: PublicationKey, speaking: bool) {
         let Some(publication) = self.tables.publications.get(key) else {
             return;
@@ -57,6 +58,15 @@ impl State {
         let Some(participant) = room.participant(client) else {
             return;
         };
+        let others = participant.publications.iter();
+        let mut others = others.filter(|other| **other != key);
+        let by_another = others.any(|other| {
+            let other = self.tables.publications.get(*other);
+            other.is_some_and(|other| other.speaker.is_speaking())
+        });
+        if by_another {
+            return;
+        }
         let (name, identity) = (room.name.clone(), participant.identity.clone());
         let members: Vec<_> = room
             .participants

@@ -1,0 +1,182 @@
+//! What those can do who know, or can forge, the address of somebody in a call, and those who are
+//! in a call themselves.
+
+#![allow(clippy::expect_used, reason = "a broken expectation fails the test")]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use parlor_core::{
+    ClientId, Config, Datagram, MediaId, Place, PublicationName, Reply, Request, epoch,
+};
+use parlor_fuzz::{Client, Kinds, World};
+
+const SECOND: Duration = Duration::from_secs(1);
+const SERVER: ([u8; 4], u16) = ([192, 0, 2, 1], 50_000);
+
+fn world() -> World {
+    World::new(21, epoch::base(Instant::now()), Config::default())
+}
+
+/// Somebody publishes, somebody plays. Returns both connections.
+fn call(world: &mut World) -> (usize, usize) {
+    let publisher = world
+        .publish(1, 1, "", "a", Kinds::BOTH)
+        .expect("publishes");
+    let player = world.play(2, 1, "", "a", Kinds::BOTH).expect("plays");
+    world.run_for(3 * SECOND);
+    (publisher, player)
+}
+
+fn inject(world: &mut World, source: SocketAddr, contents: &[u8]) {
+    let destination = SERVER.into();
+    let datagram = Datagram {
+        source,
+        destination,
+        contents,
+    };
+    world.sfu.handle_datagram(world.now, datagram);
+    world.run_for(Duration::ZERO);
+}
+
+/// Asserts that sound and picture arrive as they should for a second.
+fn assert_unharmed(world: &mut World, player: usize) {
+    world.clients[player].received.clear();
+    world.run_for(SECOND);
+    let client = &world.clients[player];
+    let (sounds, pictures) = (client.received(false).len(), client.received(true).len());
+    assert!(sounds > 45, "{sounds} packets of sound in a second");
+    assert!(pictures > 45, "{pictures} packets of pictures in a second");
+}
+
+#[test]
+fn a_forged_source_takes_no_stream_over() {
+    let mut world = world();
+    let (publisher, player) = call(&mut world);
+    // From some time on the client does not say any more which line a source is of.
+    world.run_for(12 * SECOND);
+    let address = world.clients[publisher].address;
+    for video in [false, true] {
+        let (mid, pt) = world.clients[publisher].line(video).expect("a line");
+        for ssrc in 1..100_u32 {
+            // An extension of one-byte headers with the mid, by the id that the client gives it.
+            let mut packet = vec![0x90, pt, 0, 7, 0, 0, 0, 1];
+            packet.extend(ssrc.to_be_bytes());
+            let mut extension = vec![0x40 | (mid.len() as u8 - 1)];
+            extension.extend(mid.bytes());
+            extension.resize(extension.len().next_multiple_of(4), 0);
+            packet.extend([0xbe, 0xde, 0, (extension.len() / 4) as u8]);
+            packet.extend(extension);
+            packet.extend([9; 60]);
+            inject(&mut world, address, &packet);
+        }
+    }
+    assert_unharmed(&mut world, player);
+}
+
+#[test]
+fn forged_handshake_messages_do_not_end_a_call() {
+    let mut world = world();
+    let (publisher, player) = call(&mut world);
+    let address = world.clients[publisher].address;
+    let hello = [
+        22, 254, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 40, 1, 0, 0, 28, 0, 0, 0, 0, 0, 0, 0, 28,
+    ];
+    let late = [
+        22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 12, 1, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0,
+    ];
+    let alert = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
+    let goodbye = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0];
+    let sealed_alert = [21, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
+    let switch = [20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 1];
+    let data = [23, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 3, 1, 2, 3];
+    let short = [23, 254, 253, 0];
+    for round in 0..100 {
+        for forged in [
+            &hello[..],
+            &late[..],
+            &alert[..],
+            &goodbye[..],
+            &sealed_alert[..],
+            &switch[..],
+            &data[..],
+            &short[..],
+        ] {
+            let mut forged = forged.to_vec();
+            if let Some(number) = forged.get_mut(10) {
+                *number = round;
+            }
+            inject(&mut world, address, &forged);
+        }
+    }
+    assert_unharmed(&mut world, player);
+    assert_eq!(world.sfu.counters().dtls_failed, 0);
+}
+
+/// A client's connection of its own, outside of the world, and its first connectivity check.
+fn own_check(world: &mut World, client: u64) -> Vec<u8> {
+    let owner = (ClientId(client), MediaId(1));
+    let address = ([203, 0, 113, 9], 9).into();
+    let (mut own, offer) = Client::offer(world.now, 77, address, owner, Kinds::AUDIO, true);
+    let name = PublicationName::new("own").expect("a name");
+    let request = Request::Publish {
+        media: MediaId(1),
+        place: Place::Open,
+        name,
+        offer,
+    };
+    let Ok(Reply::Answer { sdp, .. }) = world.request(client, request) else {
+        unreachable!("an offer is answered")
+    };
+    own.accept(&sdp);
+    let sent = (0..10).flat_map(|step| own.handle_timeout(world.now + SECOND / 10 * step));
+    let mut checks = sent.map(|(_, datagram)| datagram);
+    checks
+        .find(|datagram| datagram.starts_with(&[0, 1]))
+        .expect("a check")
+}
+
+#[test]
+fn nobody_takes_the_way_of_a_live_connection() {
+    let mut world = world();
+    let (publisher, player) = call(&mut world);
+    let check = own_check(&mut world, 9);
+    let address = world.clients[publisher].address;
+    world.clients[player].received.clear();
+    for _ in 0..20 {
+        inject(&mut world, address, &check);
+        world.run_for(SECOND / 20);
+    }
+    let sounds = world.clients[player].received(false).len();
+    assert!(sounds > 45, "{sounds} packets of sound in a second");
+    assert_unharmed(&mut world, player);
+}
+
+#[test]
+fn a_client_with_many_addresses_keeps_the_one_that_it_uses() {
+    let mut world = world();
+    let publisher = world
+        .publish(1, 1, "", "a", Kinds::BOTH)
+        .expect("publishes");
+    world.tap = Some(Vec::new());
+    let player = world.play(2, 1, "", "a", Kinds::BOTH).expect("plays");
+    world.run_for(3 * SECOND);
+    let used = world.clients[publisher].address;
+    let tap = world.tap.take().expect("a record");
+    let mut checks = tap
+        .iter()
+        .filter(|(source, datagram)| *source == used && datagram.starts_with(&[0, 1]));
+    let check = checks.next_back().expect("a check").1.clone();
+    for port in 1..=12 {
+        inject(&mut world, ([203, 0, 113, 7], port).into(), &check);
+    }
+    assert_unharmed(&mut world, player);
+    // Addresses come and go, hundreds of them; the one in use is checked time and again.
+    for port in 100..900 {
+        inject(&mut world, ([203, 0, 113, 7], port).into(), &check);
+        if port % 8 == 0 {
+            inject(&mut world, used, &check);
+        }
+    }
+    assert_unharmed(&mut world, player);
+}
