@@ -29,7 +29,7 @@ export class Chat {
   constructor(send, { onClose, onUnread }) {
     this.#send = send;
     this.#onUnread = onUnread;
-    this.log = h('ol', {
+    this.log = h('div', {
       class: 'chat-log',
       id: 'chat',
       role: 'log',
@@ -191,7 +191,7 @@ function timeElement(time) {
 function messageLine({ time, name = '', text, isOwn = false, isKept = false }) {
   const classes = ['line', isOwn && 'line-own', isKept && 'kept'].filter(Boolean).join(' ');
   return h(
-    'li',
+    'div',
     { class: classes, 'data-time': String(time.getTime()) },
     h('p', { class: 'line-head' }, h('b', {}, isolated(name)), ' ', timeElement(time)),
     h('p', { class: 'line-text', dir: 'auto' }, text),
@@ -206,7 +206,7 @@ function messageLine({ time, name = '', text, isOwn = false, isKept = false }) {
  */
 function noteLine(time, before, name, after) {
   return h(
-    'li',
+    'div',
     { class: 'line note', 'data-time': String(time.getTime()) },
     timeElement(time),
     h('span', {}, before, name === undefined ? '' : isolated(name), after),
