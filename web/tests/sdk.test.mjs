@@ -90,7 +90,7 @@ describe('the SDK', () => {
       await soon('bob has no stream of alice', () => participant.getStreams().length === 0);
     });
 
-    test('listeners add up, leave by off, once and signal, and do not harm each other', async (t) => {
+    test('listeners add up, leave by off, once and signal, and harm no others', async (t) => {
       const uncaught = [];
       globalThis.reportError = (error) => uncaught.push(error.message);
       t.after(() => delete globalThis.reportError);

@@ -242,7 +242,8 @@ export class FakeServer {
   }
 
   #command(socket, operationId, { command, options }) {
-    const answer = (status, more) => socket.tell('DataStatusEvent', { operationId, status, ...more });
+    const answer = (status, more) =>
+      socket.tell('DataStatusEvent', { operationId, status, ...more });
     const accept = (more) => answer('ACCEPTED', more);
     const refuse = (info) => answer('FAILED', { info });
     if (command === 'join') return this.#join(socket, options, accept, refuse);
@@ -274,9 +275,10 @@ export class FakeServer {
     if (there && resume === there.token) this.#remove(name, login);
     if (room.has(login)) return refuse(`The login "${login}" is already in use in this room`);
     if (room.size >= this.limit) return refuse('This room is full');
-    const state = [...room].flatMap(([other, { streams }]) =>
-      streams.size > 0 ? [...streams.keys()].map((each) => ({ login: other, name: each })) : [other],
-    );
+    const state = [...room].flatMap(([other, { streams }]) => {
+      const entries = [...streams.keys()].map((each) => ({ login: other, name: each }));
+      return entries.length > 0 ? entries : [other];
+    });
     const token = `token-${this.attempts.length}`;
     room.set(login, { socket, token, streams: new Map() });
     accept(this.isParlor ? { resume: token } : {});
