@@ -228,6 +228,49 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_wrap_at_the_publisher_do_not_wrap_early_at_the_subscriber() {
+        let epoch = Instant::now();
+        let mut forwarder = Forwarder::new(Codec::Vp8, 0);
+        let last = Incoming {
+            timestamp: u32::MAX - 1_000,
+            ..entry(packet(epoch, 65_535))
+        };
+        let first = forwarder.forward(last).expect("an entry");
+        let wrapped = Incoming {
+            timestamp: last.timestamp.wrapping_add(3_000),
+            ..packet(epoch, 65_536)
+        };
+        let next = forwarder.forward(wrapped).expect("passed on");
+        assert_eq!(next.sequence, first.sequence + 1);
+        assert_eq!(next.timestamp.wrapping_sub(first.timestamp), 3_000);
+    }
+
+    #[test]
+    fn no_payload_panics_where_an_entry_is_looked_for() {
+        let h264 = Codec::H264(crate::codec::H264 {
+            profile_level_id: 0x42_e01f,
+            fragments: true,
+        });
+        let mut bits = 1_u32;
+        for length in 0..4_000 {
+            let mut payload: Vec<u8> = (0..length % 40)
+                .map(|_| {
+                    bits ^= bits << 13;
+                    bits ^= bits >> 17;
+                    bits ^= bits << 5;
+                    bits as u8
+                })
+                .collect();
+            if let Some(first) = payload.first_mut() {
+                *first = [0x78, 0x7c, 0x79, 0x1d, 0x10, 0x90, *first][length % 7];
+            }
+            for codec in [h264, Codec::Vp8] {
+                let _ = is_entry(codec, &payload);
+            }
+        }
+    }
+
+    #[test]
     fn another_source_continues_the_numbers_at_its_entry() {
         let epoch = Instant::now();
         let mut forwarder = Forwarder::new(Codec::Vp8, 0);
@@ -242,12 +285,24 @@ mod tests {
             entry: false,
         };
         assert_eq!(forwarder.forward(other), None);
+        assert!(forwarder.is_waiting(), "for what it can begin with");
         let other = forwarder.forward(entry(other)).expect("an entry");
+        assert!(!forwarder.is_waiting());
         assert_eq!(other.sequence, first.sequence + OVERTAKEN);
         assert_eq!(
             other.timestamp.wrapping_sub(first.timestamp),
             90_000,
             "one second later"
         );
+        let next = Incoming {
+            ssrc: 2,
+            sequence: 40_001,
+            timestamp: 3_077,
+            entry: false,
+            ..packet(epoch, 0)
+        };
+        let next = forwarder.forward(next).expect("passed on");
+        assert_eq!(next.sequence, other.sequence + 1);
+        assert_eq!(next.timestamp.wrapping_sub(other.timestamp), 3_000);
     }
 }

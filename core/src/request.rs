@@ -266,3 +266,18 @@ pub enum TooMany {
     #[error("This server has no more streams")]
     Peers,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_token_is_no_token() {
+        let token = ResumeToken("abcdef".to_owned());
+        assert!(token.matches(&token));
+        for other in ["", "abc", "abcdeg", "abcdefg"] {
+            let other = ResumeToken(other.to_owned());
+            assert!(!token.matches(&other) && !other.matches(&token));
+        }
+    }
+}

@@ -59,6 +59,10 @@ pub struct Client {
     pub keyframe_requests: Vec<Instant>,
     /// The level of the sound that is sent, in dBov.
     pub level: i8,
+    /// How many key frame requests it does not answer.
+    pub ignored_requests: usize,
+    /// What the payloads that it sends are marked with, beside their numbers.
+    pub mark: u32,
     /// The pictures sent so far.
     pub pictures: u64,
     sounds: u64,
@@ -115,6 +119,8 @@ impl Client {
             received: Vec::new(),
             keyframe_requests: Vec::new(),
             level: -127,
+            ignored_requests: 0,
+            mark: 0,
             pictures: 0,
             sounds: 0,
             sequence: 1 + seed.0[7] as u64 * 251,
@@ -203,6 +209,39 @@ impl Client {
         }
     }
 
+    /// Says goodbye, as a browser does whose page closes the connection.
+    pub fn close(&mut self) {
+        let Self {
+            rtc, randomness, ..
+        } = self;
+        // Where it is not connected there is nobody to say it to.
+        let _ = randomness.lend(|| rtc.close());
+    }
+
+    /// Sends its picture from another source from here on.
+    pub fn switch_source(&mut self) {
+        let Some(mid) = self.video else { return };
+        let Self {
+            rtc, randomness, ..
+        } = self;
+        randomness.lend(|| {
+            let mut api = rtc.direct_api();
+            let before = api
+                .stream_tx_by_mid(mid, None)
+                .map(|stream| (stream.ssrc(), stream.rtx()));
+            if let Some((ssrc, rtx)) = before {
+                api.remove_stream_tx(ssrc);
+                let other = |ssrc: str0m::rtp::Ssrc| (*ssrc ^ 0x5555).into();
+                api.declare_stream_tx(other(ssrc), rtx.map(other), mid, None);
+            }
+        });
+    }
+
+    /// The number that a payload is marked with.
+    fn marked(&self, number: u64) -> u64 {
+        u64::from(self.mark) << 32 | number
+    }
+
     fn write_due(&mut self, now: Instant) {
         if let Some(mid) = self.audio
             && self.next_sound <= now
@@ -210,7 +249,7 @@ impl Client {
             self.next_sound += SOUND;
             self.sounds += 1;
             let timestamp = (self.sounds as u32).wrapping_mul(960);
-            let payload = audio_payload(self.sounds);
+            let payload = audio_payload(self.marked(self.sounds));
             self.write(now, mid, 50_000 + self.sounds, timestamp, false, payload);
         }
         if let (Some(mid), Some(codec)) = (self.video, self.kinds.video)
@@ -219,7 +258,8 @@ impl Client {
             self.next_picture += PICTURE;
             self.pictures += 1;
             let timestamp = (self.pictures as u32).wrapping_mul(3_600);
-            let payloads = video_payloads(codec, self.pictures, std::mem::take(&mut self.key_due));
+            let number = self.marked(self.pictures);
+            let payloads = video_payloads(codec, number, std::mem::take(&mut self.key_due));
             let last = payloads.len() - 1;
             for (index, payload) in payloads.into_iter().enumerate() {
                 self.sequence += 1;
@@ -306,7 +346,10 @@ impl Client {
             Event::Closed => self.closed = true,
             Event::KeyframeRequest(_) => {
                 self.keyframe_requests.push(now);
-                self.key_due = true;
+                match self.ignored_requests.checked_sub(1) {
+                    Some(more) => self.ignored_requests = more,
+                    None => self.key_due = true,
+                }
             }
             Event::RtpPacket(packet) => self.take(now, &packet),
             _ => {}

@@ -14,5 +14,5 @@ mod media;
 mod world;
 
 pub use client::{Client, Received};
-pub use media::{Codec, Kinds, audio_payload, video_payloads};
+pub use media::{Codec, Kinds, audio_payload, mark_of, video_payloads};
 pub use world::{ClientKey, Intruder, Network, World, scripted_call};

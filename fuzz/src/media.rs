@@ -77,6 +77,19 @@ pub fn video_payloads(codec: Codec, number: u64, key: bool) -> Vec<Vec<u8>> {
     payloads
 }
 
+/// The mark and the number of a payload that was made here; parameter sets have none.
+pub fn mark_of(payload: &[u8]) -> Option<(u32, u32)> {
+    let at = match payload {
+        [0x78, ..] if payload.len() < 80 => return None,
+        [0x78, ..] => 1,
+        [0x7c, ..] => 2,
+        _ => 4,
+    };
+    let number: [u8; 8] = payload.get(at..)?.first_chunk().copied()?;
+    let number = u64::from_be_bytes(number);
+    Some(((number >> 32) as u32, number as u32))
+}
+
 fn filled(head: &[u8], number: u64) -> Vec<u8> {
     let mut payload = head.to_vec();
     payload.extend(number.to_be_bytes());

@@ -70,6 +70,8 @@ pub struct World {
     /// Datagrams of clients to the machine with the addresses that they came from, if there is to
     /// be a record.
     pub tap: Option<Vec<(SocketAddr, Vec<u8>)>>,
+    /// Offers do not name their sources, as those of some encoders.
+    pub unnamed_sources: bool,
     /// Real time that the machine has spent on datagrams and on what it puts out for them.
     pub spent: Duration,
 }
@@ -104,6 +106,7 @@ impl World {
             seed,
             digest: Some(Sha256::new()),
             intruder: None,
+            unnamed_sources: false,
             tap: None,
             spent: Duration::ZERO,
         }
@@ -185,6 +188,13 @@ impl World {
         let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(key as u64);
         let (mut connection, offer) =
             Client::offer(self.now, seed, (host, port).into(), owner, kinds, sends);
+        connection.mark = u32::try_from(key).unwrap_or(u32::MAX);
+        let offer = if self.unnamed_sources {
+            let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
+            lines.map(|line| format!("{line}\r\n")).collect()
+        } else {
+            offer
+        };
         match self.request(client, request(MediaId(media), offer))? {
             Reply::Answer { sdp, .. } => connection.accept(&sdp),
             Reply::Done | Reply::Joined { .. } | Reply::Available(_) => {

@@ -114,11 +114,11 @@ fn forged_handshake_messages_do_not_end_a_call() {
 }
 
 /// A client's connection of its own, outside of the world, and its first connectivity check.
-fn own_check(world: &mut World, client: u64) -> Vec<u8> {
+fn own_check(world: &mut World, client: u64, name: &str) -> Vec<u8> {
     let owner = (ClientId(client), MediaId(1));
     let address = ([203, 0, 113, 9], 9).into();
     let (mut own, offer) = Client::offer(world.now, 77, address, owner, Kinds::AUDIO, true);
-    let name = PublicationName::new("own").expect("a name");
+    let name = PublicationName::new(name).expect("a name");
     let request = Request::Publish {
         media: MediaId(1),
         place: Place::Open,
@@ -140,7 +140,7 @@ fn own_check(world: &mut World, client: u64) -> Vec<u8> {
 fn nobody_takes_the_way_of_a_live_connection() {
     let mut world = world();
     let (publisher, player) = call(&mut world);
-    let check = own_check(&mut world, 9);
+    let check = own_check(&mut world, 9, "own");
     let address = world.clients[publisher].address;
     world.clients[player].received.clear();
     for _ in 0..20 {
@@ -179,4 +179,39 @@ fn a_client_with_many_addresses_keeps_the_one_that_it_uses() {
         }
     }
     assert_unharmed(&mut world, player);
+}
+
+#[test]
+fn a_way_passes_on_from_a_connection_that_is_silent() {
+    let mut world = world();
+    let (publisher, _) = call(&mut world);
+    let check = own_check(&mut world, 9, "own");
+    let address = world.clients[publisher].address;
+    let hello = [22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0];
+    world.clients[publisher].unplugged = true;
+    world.run_for(8 * SECOND);
+    inject(&mut world, address, &check);
+    let before = world.sfu.counters().unvalidated;
+    inject(&mut world, address, &hello);
+    assert_eq!(world.sfu.counters().unvalidated, before);
+    world.run_for(10 * SECOND);
+    // The publisher is lost by now; the way is the other's.
+    assert_eq!(world.sfu.counters().consent_expired, 1);
+    inject(&mut world, address, &check);
+    world.run_for(20 * SECOND);
+    assert_eq!(world.sfu.poll_timeout(), None, "nothing is left to do");
+}
+
+#[test]
+fn two_connections_from_one_address_share_it_by_turns() {
+    let mut world = world();
+    let first = own_check(&mut world, 8, "first");
+    let second = own_check(&mut world, 9, "second");
+    let shared: SocketAddr = ([203, 0, 113, 7], 7).into();
+    for check in [&first, &second, &second, &first] {
+        inject(&mut world, shared, check);
+    }
+    world.run_for(20 * SECOND);
+    assert_eq!(world.sfu.counters().connect_timeouts, 2);
+    assert_eq!(world.sfu.poll_timeout(), None, "nothing is left to do");
 }

@@ -513,3 +513,161 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
     let digest = |seed| scripted_call(seed, base).expect("a call").digest();
     assert_ne!(digest(1), digest(2));
 }
+
+#[test]
+fn a_key_frame_is_asked_for_until_it_comes() {
+    let mut world = world(Config::default());
+    world.join(1, "r", "alice").expect("joins");
+    world.join(2, "r", "bob").expect("joins");
+    let alice = world
+        .publish(1, 1, "r", "a", Kinds::VIDEO)
+        .expect("publishes");
+    world.run_for(SECOND);
+    world.clients[alice].ignored_requests = 3;
+    let bob = world.play(2, 1, "r", "a", Kinds::VIDEO).expect("plays");
+    world.run_for(6 * SECOND);
+    let requests = &world.clients[alice].keyframe_requests;
+    assert_eq!(requests.len(), 4, "three more after the first");
+    assert!(!world.clients[bob].received(true).is_empty());
+}
+
+#[test]
+fn a_key_frame_that_has_come_is_not_asked_for_again() {
+    let mut world = world(Config::default());
+    world
+        .publish(1, 1, "", "a", Kinds::VIDEO)
+        .expect("is there");
+    world.run_for(SECOND);
+    let players: Vec<usize> = (2..4)
+        .map(|client| world.play(client, 1, "", "a", Kinds::VIDEO).expect("plays"))
+        .collect();
+    world.run_for(3 * SECOND);
+    world.clients[0].keyframe_requests.clear();
+    // Two ask at once: the second one's wish waits for the throttle, and comes true before.
+    for player in players {
+        world.clients[player].request_keyframe();
+    }
+    world.run_for(3 * SECOND);
+    assert_eq!(world.clients[0].keyframe_requests.len(), 1);
+}
+
+#[test]
+fn nothing_is_sent_to_a_player_before_it_is_connected() {
+    let mut world = world(Config::default());
+    world.publish(1, 1, "", "a", Kinds::BOTH).expect("is there");
+    let early = world.play(2, 1, "", "a", Kinds::BOTH).expect("plays");
+    world.run_for(SECOND);
+    let late = world.play(3, 1, "", "a", Kinds::BOTH).expect("plays");
+    world.clients[late].unplugged = true;
+    world.run_for(SECOND);
+    world.clients[early].request_keyframe();
+    world.run_for(SECOND);
+    world.clients[late].unplugged = false;
+    world.run_for(5 * SECOND);
+    let pictures = world.clients[late].received(true);
+    assert!(is_h264_entry(pictures.first().expect("a picture")));
+    for video in [false, true] {
+        assert_whole(&world.clients[late].received(video));
+    }
+}
+
+#[test]
+fn a_client_that_says_goodbye_is_gone_at_once() {
+    let mut world = world(Config::default());
+    let bob = pair(&mut world, Kinds::BOTH);
+    world.run_for(SECOND);
+    world.clients[bob].close();
+    world.run_for(SECOND / 5);
+    let ended = |reason| News::Ended {
+        media: MediaId(1),
+        reason,
+    };
+    assert!(world.news(2).contains(&&ended(EndReason::Closed)));
+    assert_eq!(world.sfu.counters().subscriptions, 0);
+    world.clients[0].close();
+    world.run_for(SECOND / 5);
+    assert!(world.news(1).contains(&&ended(EndReason::Closed)));
+    assert_eq!(world.sfu.counters().publications, 0);
+}
+
+#[test]
+fn a_publisher_that_changes_its_source_is_followed_at_a_key_frame() {
+    let mut world = world(Config::default());
+    world.unnamed_sources = true;
+    world
+        .publish(1, 1, "", "a", Kinds::VIDEO)
+        .expect("is there");
+    let player = world.play(2, 1, "", "a", Kinds::VIDEO).expect("plays");
+    world.run_for(3 * SECOND);
+    let before = world.clients[player].received.len();
+    world.clients[0].switch_source();
+    world.run_for(4 * SECOND);
+    let packets = world.clients[player].received(true);
+    let (old, new) = packets.split_at(before);
+    assert!(is_h264_entry(new.first().expect("a picture")));
+    let (last, first) = (old[old.len() - 1], new[0]);
+    assert!((1..=256).contains(&(first.sequence - last.sequence)));
+    let ticks = first.timestamp.wrapping_sub(last.timestamp);
+    assert!(ticks > 0 && ticks < 2 * 90_000, "{ticks}");
+    assert!(new.len() > 100, "{} packets", new.len());
+}
+
+#[test]
+fn who_plays_its_own_stream_leaves_without_news_of_it() {
+    let mut world = world(Config::default());
+    world.join(1, "r", "alice").expect("joins");
+    world
+        .publish(1, 1, "r", "a", Kinds::AUDIO)
+        .expect("publishes");
+    world.run_for(SECOND);
+    world
+        .play(1, 2, "r", "a", Kinds::AUDIO)
+        .expect("plays itself");
+    world.run_for(SECOND);
+    world.events.clear();
+    world.request(1, Request::Disconnect).expect("goes");
+    assert!(world.events.is_empty(), "{:?}", world.events);
+    assert_eq!(world.sfu.poll_timeout(), None, "nothing is left to do");
+}
+
+#[test]
+fn long_texts_and_too_many_rooms_and_streams_are_refused() {
+    let limits = parlor_core::Limits {
+        rooms_per_client: 2,
+        peers: 2,
+        ..parlor_core::Limits::default()
+    };
+    let mut world = world(Config {
+        limits,
+        ..Config::default()
+    });
+    world.join(1, "r", "alice").expect("joins");
+    world.join(1, "s", "alice").expect("joins");
+    let too_many = |what| Err(RequestError::TooMany(what));
+    let refused = world.join(1, "t", "alice");
+    assert_eq!(refused, too_many(parlor_core::TooMany::RoomsPerClient));
+    world
+        .publish(1, 1, "r", "a", Kinds::AUDIO)
+        .expect("publishes");
+    world
+        .publish(1, 2, "r", "b", Kinds::AUDIO)
+        .expect("publishes");
+    let refused = world.publish(2, 1, "", "c", Kinds::AUDIO).map(drop);
+    assert_eq!(
+        refused,
+        Err(RequestError::TooMany(parlor_core::TooMany::Peers))
+    );
+    let text = "x".repeat(parlor_core::limits::MESSAGE_BYTES + 1);
+    let room = RoomName::new("r").expect("a name");
+    let message = Request::SendMessage {
+        room,
+        to: None,
+        text,
+    };
+    let refused = world.request(1, message);
+    assert!(matches!(refused, Err(RequestError::TooLong { .. })));
+    let payload = "x".repeat(parlor_core::limits::DATA_BYTES + 1);
+    let media = MediaId(1);
+    let refused = world.request(1, Request::SendData { media, payload });
+    assert!(matches!(refused, Err(RequestError::TooLong { .. })));
+}

@@ -120,6 +120,12 @@ fn a_check_with_the_right_name_and_the_wrong_key_validates_nothing() {
         answered.iter().all(|answer| !answer.starts_with(&[1, 1])),
         "{answered:?}"
     );
+    let before = world.sfu.counters().unknown_checks;
+    let (key, _) = ufrag.split_at(11);
+    for other in [key.to_owned(), format!("{key}zzzzzz"), format!("{ufrag}z")] {
+        assert!(inject(&mut world, STRANGER, &check(&format!("{other}:x"))).is_empty());
+    }
+    assert_eq!(world.sfu.counters().unknown_checks, before + 3);
     let before = world.sfu.counters().unvalidated;
     inject(&mut world, STRANGER, &[22, 254, 253, 0, 0]);
     assert_eq!(world.sfu.counters().unvalidated, before + 1);

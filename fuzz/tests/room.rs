@@ -223,3 +223,49 @@ fn a_publisher_is_told_what_a_player_could_have_played() {
     };
     assert_eq!(world.news(1), [&mismatch]);
 }
+
+#[test]
+fn a_refused_return_leaves_everyone_where_they_are() {
+    let mut world = world();
+    let (.., token) = join(&mut world, 1, "alice");
+    join(&mut world, 2, "bob");
+    world.events.clear();
+    assert_eq!(
+        resume(&mut world, 2, &token),
+        Err(RequestError::AlreadyJoined)
+    );
+    assert!(world.events.is_empty(), "{:?}", world.events);
+    assert_eq!(world.sfu.counters().participants, 2);
+}
+
+#[test]
+fn a_participant_speaks_until_the_last_of_its_streams_is_silent() {
+    let mut world = world();
+    join(&mut world, 1, "alice");
+    join(&mut world, 2, "bob");
+    let streams = ["a", "b"].map(|name| {
+        let media = u32::from(name == "b");
+        let stream = world.publish(1, media, "r", name, Kinds::AUDIO);
+        stream.expect("publishes")
+    });
+    world.run_for(SECOND);
+    for stream in streams {
+        world.clients[stream].level = -20;
+    }
+    world.run_for(SECOND);
+    let speaking = |world: &World| {
+        let news = world.news(2).into_iter().cloned();
+        let changes = news.filter_map(|news| match news {
+            News::Speaking { speaking, .. } => Some(speaking),
+            _ => None,
+        });
+        changes.collect::<Vec<_>>()
+    };
+    assert_eq!(speaking(&world), [true]);
+    world.clients[streams[0]].level = -90;
+    world.run_for(2 * SECOND);
+    assert_eq!(speaking(&world), [true]);
+    world.clients[streams[1]].level = -90;
+    world.run_for(2 * SECOND);
+    assert_eq!(speaking(&world), [true, false]);
+}
