@@ -255,9 +255,11 @@ fn a_participant_speaks_until_the_last_of_its_streams_is_silent() {
     world.run_for(SECOND);
     let speaking = |world: &World| {
         let news = world.news(2).into_iter().cloned();
-        let changes = news.filter_map(|news| match news {
-            News::Speaking { speaking, .. } => Some(speaking),
-            _ => None,
+        let changes = news.filter_map(|news| {
+            let News::Speaking { speaking, .. } = news else {
+                return None;
+            };
+            Some(speaking)
         });
         changes.collect::<Vec<_>>()
     };
