@@ -1,38 +1,7 @@
 // The part of the published SDK's core that room apps use, so that they run with another import.
 import * as constants from './constants.js';
-import { list, open } from './devices.js';
-import { showIn } from './display.js';
-
-/** @type {WeakMap<HTMLElement, {media: MediaStream, release: () => void}>} */
-const previews = new WeakMap();
-
-/**
- * Opens camera and microphone and shows them in `display`.
- *
- * @param {{audio?: any, video?: any} | null} constraints
- * @param {HTMLElement} display
- */
-async function getMediaAccess(constraints, display) {
-  releaseLocalMedia(display);
-  const media = await open(constraints ?? { audio: true, video: true });
-  const { video, show, release } = showIn(display);
-  video.muted = true;
-  show(media);
-  previews.set(display, { media, release });
-  return display;
-}
-
-/**
- * Closes what `getMediaAccess` has opened; tells whether there was anything.
- *
- * @param {HTMLElement} display
- */
-function releaseLocalMedia(display) {
-  const preview = previews.get(display);
-  preview?.media.getTracks().forEach((track) => track.stop());
-  preview?.release();
-  return previews.delete(display);
-}
+import { list } from './devices.js';
+import { getMediaAccess, releaseLocalMedia } from './preview.js';
 
 async function getMediaDevices() {
   const { cameras, microphones, speakers } = await list();

@@ -6,6 +6,7 @@ import { open, openScreen, nextDevice } from './devices.js';
 import { showIn } from './display.js';
 import { DeviceError, StreamError } from './errors.js';
 import { newTail } from './ids.js';
+import { takePreview } from './preview.js';
 import { Stream } from './stream.js';
 
 /**
@@ -41,6 +42,7 @@ export class Publication extends Stream {
   /** @type {Set<MediaStreamTrack>} */
   #owned = new Set();
   #codecs = new Codecs();
+  #preview;
   #display;
   #errorInfo = '';
 
@@ -65,6 +67,8 @@ export class Publication extends Stream {
   constructor(room, options) {
     super(room, 'publish');
     this.#options = options;
+    const isScreen = options.constraints?.video?.type === 'screen';
+    this.#preview = isScreen ? undefined : takePreview(options.display);
     this.#display = options.display ? showIn(options.display) : null;
     if (this.#display) this.#display.video.muted = true;
   }
@@ -232,6 +236,7 @@ export class Publication extends Stream {
     const { mediaStream, constraints = { audio: true, video: true }, ownsMedia } = this.#options;
     let media = mediaStream ?? constraints.customStream;
     const owned = !media || ownsMedia === true;
+    media ??= this.#preview;
     try {
       if (!media && constraints.video?.type === 'screen') media = await openScreen(constraints);
       media ??= await open(constraints);
