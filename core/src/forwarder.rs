@@ -58,6 +58,9 @@ struct Run {
 /// How far below the first sequence number packets may be passed on that were overtaken by the
 /// first one: parameter sets that are sent again, for one.
 const OVERTAKEN: u64 = 256;
+/// How far ahead of the latest sequence number packets are passed on. Sixteen bits on the wire say
+/// no more; but a number from before zero is, in 64 bits, close to their end.
+const LEAP: u64 = 1 << 16;
 
 impl Forwarder {
     /// A forwarder that waits for its first packet. `start` decides the first sequence number.
@@ -129,6 +132,9 @@ impl Run {
             sequence: packet.sequence.wrapping_add(self.sequence_offset),
             timestamp: packet.timestamp.wrapping_add(self.timestamp_offset),
         };
+        if outgoing.sequence > self.last.sequence + LEAP {
+            return None;
+        }
         if outgoing.sequence > self.last.sequence {
             self.last = outgoing;
             self.last_arrived = packet.arrived;

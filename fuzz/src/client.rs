@@ -66,7 +66,8 @@ pub struct Client {
     /// The pictures sent so far.
     pub pictures: u64,
     sounds: u64,
-    sequence: u64,
+    /// The extended sequence number of the latest packet of a picture.
+    pub sequence: u64,
     key_due: bool,
     next_picture: Instant,
     next_sound: Instant,
@@ -262,7 +263,7 @@ impl Client {
             let payloads = video_payloads(codec, number, std::mem::take(&mut self.key_due));
             let last = payloads.len() - 1;
             for (index, payload) in payloads.into_iter().enumerate() {
-                self.sequence += 1;
+                self.sequence = self.sequence.wrapping_add(1);
                 self.write(now, mid, self.sequence, timestamp, index == last, payload);
             }
         }

@@ -191,6 +191,26 @@ fn a_client_with_many_addresses_keeps_the_one_that_it_uses() {
 }
 
 #[test]
+fn sequence_numbers_from_before_zero_harm_nobody() {
+    let mut world = world();
+    world.publish(1, 1, "", "a", Kinds::BOTH).expect("is there");
+    world.clients[0].sequence = 1;
+    let player = world.play(2, 1, "", "a", Kinds::BOTH).expect("plays");
+    world.publish(3, 1, "", "b", Kinds::BOTH).expect("is there");
+    let other = world.play(4, 1, "", "b", Kinds::BOTH).expect("plays");
+    world.run_for(SECOND);
+    // After small numbers, 40,000 is by RFC 3711 §3.3.1 a number that comes before them: below
+    // zero, which 64 bits show as close to their end.
+    for jump in [u64::MAX - 25_535, u64::MAX - 20, 1] {
+        world.clients[0].sequence = jump;
+        world.run_for(SECOND);
+    }
+    let pictures = world.clients[player].received(true);
+    assert!(pictures.iter().all(|packet| packet.sequence < 1 << 32));
+    assert_unharmed(&mut world, other);
+}
+
+#[test]
 fn a_way_passes_on_from_a_connection_that_is_silent() {
     let mut world = world();
     let (publisher, _) = call(&mut world);
