@@ -21,7 +21,7 @@ export class ParlorError extends Error {
 export class ConnectionError extends ParlorError {}
 
 /**
- * A room: `NAME_IN_USE`, `ROOM_FULL`, `REFUSED`, `TIMEOUT`, `LEFT`.
+ * A room: `NAME_IN_USE`, `ROOM_FULL`, `REFUSED`, `REPLACED`, `TIMEOUT`, `LEFT`.
  */
 export class RoomError extends ParlorError {
   /**
@@ -53,7 +53,7 @@ export class StreamError extends ParlorError {
     if (/stream not found/i.test(sentence)) return new StreamError('NOT_FOUND', sentence);
     if (/no common codecs/i.test(sentence)) return new StreamError('NO_COMMON_CODECS', sentence);
     if (/name is already in use/i.test(sentence)) return new StreamError('NAME_IN_USE', sentence);
-    if (/^failed by (ice|dtls|rtp)/i.test(sentence)) return new StreamError('ICE', sentence);
+    if (/^failed by /i.test(sentence)) return new StreamError('ICE', sentence);
     return new StreamError('REFUSED', sentence);
   }
 }

@@ -19,6 +19,7 @@ export { Room } from './room.js';
 export { Participant, StreamHandle } from './participant.js';
 export { Publication } from './publication.js';
 export { Playback } from './playback.js';
+export { warmUp } from './warm-up.js';
 
 /** The Room API under the names of the published SDK. */
 export const roomApi = Object.freeze({

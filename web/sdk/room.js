@@ -164,7 +164,7 @@ export class Room extends Emitter {
       this._ready.resolve();
     } catch (error) {
       if (this.#closed) return;
-      this.#fail(error);
+      this._fail(error);
     }
   }
 
@@ -185,7 +185,7 @@ export class Room extends Emitter {
         // Another loss begins this anew.
         if (this.#closed || reentry !== this.#reentry || !this.#session._established) return;
         if (delay === null) {
-          this.#fail(error);
+          this._fail(error);
           return;
         }
         await new Promise((resolve) => setTimeout(resolve, delay));
@@ -213,8 +213,8 @@ export class Room extends Emitter {
     this.#inside = true;
   }
 
-  /** @param {unknown} error */
-  #fail(error) {
+  /** @internal @param {unknown} error */
+  _fail(error) {
     const info = error instanceof ParlorError ? error.message : String(error);
     this._close(error);
     this._emit(ROOM_EVENT.FAILED, this, info, error);

@@ -288,12 +288,24 @@ export class Session extends Emitter {
         this._legs.get(first?.mediaSessionId)?._onEvent(first);
         break;
       case 'fail':
-        if (first?.apiMethod === 'StreamStatusEvent') this._legs.get(first.id)?._onStatus(first);
-        else this._emit(SESSION_STATUS.WARN, this, first?.info);
+        this.#onFail(first ?? {});
         break;
       default:
         break;
     }
+  }
+
+  /** @param {any} failure */
+  #onFail({ apiMethod, id, room, info, ...status }) {
+    if (apiMethod === 'StreamStatusEvent') {
+      this._legs.get(id)?._onStatus({ ...status, info });
+      return;
+    }
+    this._emit(SESSION_STATUS.WARN, this, info);
+    if (apiMethod !== 'join') return;
+    // Another connection has taken our place. Which room that was in is clear when there is one.
+    const rooms = this.getRooms().filter((each) => room === undefined || each.name() === room);
+    if (rooms.length === 1) rooms[0]._fail(new RoomError('REPLACED', String(info)));
   }
 
   /** @param {any} event */

@@ -268,6 +268,23 @@ describe('the SDK', () => {
       await soon('bob plays again', () => playback.live && playback.id() !== before);
     });
 
+    test('who is replaced by another connection of its own is told so', async (t) => {
+      const alice = await join(t, 'alice');
+      const publication = await alice.publish({ mediaStream: newMedia() });
+      const heard = listen(alice, ROOM_EVENT.FAILED, ROOM_EVENT.REJOINED);
+      for (const socket of server.sockets) {
+        socket.tell('fail', { apiMethod: 'join', info: 'You have joined from elsewhere' });
+      }
+      await soon('alice is told', () => heard.length === 1);
+      const [[event, , info, error]] = heard;
+      assert.deepEqual([event, info, error.code], [
+        'FAILED',
+        'You have joined from elsewhere',
+        'REPLACED',
+      ]);
+      assert.ok(publication.ended);
+    });
+
     test('what happened meanwhile is told when the connection is back', async (t) => {
       const alice = await join(t, 'alice');
       const bob = await join(t, 'bob');

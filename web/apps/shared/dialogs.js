@@ -1,6 +1,6 @@
 // What opens over the call: the invitation and the devices.
 import { h, icon } from './dom.js';
-import { inviteLink, rtmpAddress } from './settings.js';
+import { inviteLink } from './settings.js';
 
 /**
  * A dialog with a heading and a button that closes it.
@@ -45,18 +45,6 @@ export function inviteDialog(room, say) {
   return dialog(
     'Invite others',
     copyField('Link to this room', inviteLink(room), 'inviteAddress', say),
-    h(
-      'details',
-      { class: 'more' },
-      h('summary', {}, 'Send or watch from OBS, ffmpeg or VLC'),
-      copyField('RTMP address', rtmpAddress(room), 'rtmpAddress', say),
-      h(
-        'p',
-        { class: 'lead' },
-        'Put the name to appear under in the place of NAME. A participant is watched under the ' +
-          'same address, with that participant’s name.',
-      ),
-    ),
   );
 }
 

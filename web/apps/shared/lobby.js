@@ -1,5 +1,5 @@
 // Before the call: who you are, how you look and sound.
-import { devices, meterLevel } from '../../sdk/index.js';
+import { devices, meterLevel, warmUp } from '../../sdk/index.js';
 import { h, icon, setIcon } from './dom.js';
 import { DevicePicker } from './picker.js';
 
@@ -112,7 +112,7 @@ export class Lobby {
   start() {
     devices.onChange(() => this.picker.refresh(this.#media), { signal: this.#watch.signal });
     if (!this.name.value) this.name.focus();
-    return this.#open();
+    return this.#open().then(warmUp);
   }
 
   /** Says why it could not join. @param {string} why */

@@ -62,11 +62,6 @@ export function rememberRoom(/** @type {string} */ room) {
   history.replaceState(null, '', url);
 }
 
-/** The address under which encoders and players find the room. @param {string} room */
-export function rtmpAddress(room) {
-  return `rtmp://${location.hostname}/${encodeURIComponent(room)}/NAME`;
-}
-
 export function newRoomName() {
   /** @param {string[]} words */
   const pick = (words) => words[Math.floor(Math.random() * words.length)];
