@@ -425,6 +425,7 @@ describe('the SDK', () => {
       assert.deepEqual(server.members('kitchen'), ['alice']);
       assert.equal(again.name(), 'kitchen');
       await assert.rejects(join(t, 'alice'), { code: 'NAME_IN_USE' });
+      assert.equal(server.attempts[2].resume, undefined);
     });
   });
 });
