@@ -34,7 +34,7 @@ pub struct Settings {
     pub public_ips: Vec<IpAddr>,
     /// Worker threads.
     pub workers: usize,
-    /// A directory whose files are served in place of the start page.
+    /// A directory whose files are served before the pages of the binary.
     pub web_root: Option<PathBuf>,
     /// Video codecs, the preferred one first.
     pub video_codecs: Vec<VideoCodec>,

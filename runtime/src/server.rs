@@ -127,7 +127,7 @@ impl Server {
             true => None,
             false => Some(Tls::load(settings, clock.now())?),
         };
-        let pages = Pages::new(settings.web_root.as_deref(), &addresses).map_err(|error| {
+        let pages = Pages::new(settings.web_root.as_deref()).map_err(|error| {
             let path = settings.web_root.clone().unwrap_or_default();
             StartError::WebRoot { path, error }
         })?;

@@ -75,7 +75,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "web-root",
         heading: ADDRESSES,
         value: "DIR",
-        help: "Serve the files of this directory in place of the start page",
+        help: "Serve the files of this directory, before the pages of the binary",
         default: "",
         many: false,
         apply: |settings, texts| {

@@ -117,7 +117,7 @@ fn serve(path: &Path, request: &PageRequest) -> Option<PageResponse> {
     })
 }
 
-fn content_type(path: &Path) -> &'static str {
+pub(super) fn content_type(path: &Path) -> &'static str {
     let extension = path
         .extension()
         .and_then(|extension| extension.to_str())

@@ -53,7 +53,7 @@ fn pages_health_and_metrics_are_served_on_one_connection() {
         assert!(page.body.contains("<title>Parlor</title>"));
         assert!(
             page.head
-                .contains("Content-Security-Policy: default-src 'none'"),
+                .contains("Content-Security-Policy: default-src 'self'"),
             "{}",
             page.head
         );
