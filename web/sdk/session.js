@@ -110,6 +110,11 @@ export class Session extends Emitter {
     return this.#error;
   }
 
+  /** What the server says of itself, when it is Parlor: its `version`, and what it has. */
+  server() {
+    return this._parlor;
+  }
+
   getRooms() {
     return [...this.#rooms.values()];
   }
