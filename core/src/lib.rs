@@ -9,6 +9,7 @@
     )
 )]
 
+mod arrivals;
 mod codec;
 pub mod config;
 mod counters;

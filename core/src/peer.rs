@@ -15,6 +15,7 @@ use str0m::{
     Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError,
 };
 
+use crate::arrivals::Arrivals;
 use crate::codec::Codec;
 use crate::crypto::Certificate;
 use crate::forwarder::Outgoing;
@@ -124,6 +125,9 @@ pub(crate) struct Peer {
     pub(crate) due: Option<Instant>,
     /// Sources from which packets are taken.
     ssrcs: Vec<u32>,
+    /// Those of them that send retransmissions.
+    repairs: Vec<u32>,
+    arrivals: Option<Arrivals>,
     /// How many other ones may be added.
     more_sources: usize,
     /// How many ways have been taken, over the peer's life.
@@ -166,6 +170,11 @@ impl Peer {
             })
         });
         let named = narrow::named_sources(offer, tracks);
+        let extensions = narrow::extensions(offer, tracks, flow);
+        let numbers = extensions
+            .iter()
+            .find(|extension| extension.uri == narrow::TRANSPORT_CC);
+        let repairs = narrow::named_repairs(offer, tracks);
         let mut peer = Self {
             rtc,
             key: blueprint.key,
@@ -183,6 +192,8 @@ impl Peer {
             due: None,
             more_sources: if named.is_some() { 0 } else { UNNAMED_SOURCES },
             ssrcs: named.unwrap_or_default(),
+            repairs,
+            arrivals: numbers.map(|extension| Arrivals::new(now, extension.id)),
             taken_paths: 0,
         };
         let answered = peer.rtc.sdp_api().accept_offer(parsed);
@@ -248,9 +259,14 @@ impl Peer {
                 outbox.news.push_back((self.key, PeerNews::Live));
             }
             Event::Closed => outbox.news.push_back((self.key, PeerNews::Closed)),
-            Event::RtpPacket(packet) => outbox
-                .news
-                .push_back((self.key, PeerNews::Rtp(Box::new(packet)))),
+            Event::RtpPacket(packet) => {
+                let number = packet.header.ext_vals.transport_cc;
+                if let (Some(arrivals), Some(number)) = (&mut self.arrivals, number) {
+                    arrivals.note(packet.timestamp, number);
+                }
+                let news = PeerNews::Rtp(Box::new(packet));
+                outbox.news.push_back((self.key, news));
+            }
             Event::KeyframeRequest(_) => {
                 outbox.news.push_back((self.key, PeerNews::KeyframeWanted))
             }
@@ -300,6 +316,17 @@ impl Peer {
         self.more_sources = more;
         self.ssrcs.push(ssrc);
         true
+    }
+
+    /// Whether a packet's transport-wide number, if it has one, does no harm.
+    pub(crate) fn admits_number(&mut self, now: Instant, ssrc: u32, packet: &[u8]) -> bool {
+        let Some(arrivals) = &mut self.arrivals else {
+            return true;
+        };
+        let pt = packet.get(1).map(|byte| byte & 0x7f);
+        let main = self.lines.iter().any(|line| Some(*line.pt) == pt);
+        let noted = main && ssrc != PROBE && !self.repairs.contains(&ssrc);
+        arrivals.admits(now, packet, noted)
     }
 
     /// Whether a check that comes by this way is looked at. str0m keeps each way for the life of
@@ -428,11 +455,18 @@ fn config(blueprint: &Blueprint<'_>) -> RtcConfig {
         ufrag: blueprint.ufrag.clone(),
         pass: blueprint.password.clone(),
     };
+    // By the ids of the offer from the start: str0m reads what has an id here, agreed or not.
     let mut extensions = ExtensionMap::empty();
-    extensions.set(1, Extension::AudioLevel);
-    extensions.set(2, Extension::TransportSequenceNumber);
-    extensions.set(3, Extension::RtpMid);
-    extensions.set(4, Extension::VideoOrientation);
+    for agreed in narrow::extensions(blueprint.offer, blueprint.tracks, blueprint.flow) {
+        let extension = match agreed.uri.as_str() {
+            narrow::AUDIO_LEVEL => Extension::AudioLevel,
+            narrow::MID => Extension::RtpMid,
+            narrow::ORIENTATION => Extension::VideoOrientation,
+            narrow::TRANSPORT_CC => Extension::TransportSequenceNumber,
+            _ => continue,
+        };
+        extensions.set(agreed.id, extension);
+    }
     let mut config = RtcConfig::new()
         .set_crypto_provider(Arc::clone(&blueprint.provider))
         .set_dtls_cert(blueprint.certificate.to_dtls())

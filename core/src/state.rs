@@ -194,7 +194,7 @@ impl State {
             self.counters.unvalidated += 1;
             return;
         }
-        if protocol == Protocol::Rtp && !takes_packet(peer, contents) {
+        if protocol == Protocol::Rtp && !takes_packet(now, peer, contents) {
             self.counters.unexpected_packets += 1;
             return;
         }
@@ -449,12 +449,15 @@ fn arm(deadlines: &mut BTreeSet<(Instant, Due)>, key: PeerKey, peer: &mut Peer) 
     }
 }
 
-fn takes_packet(peer: &mut Peer, contents: &[u8]) -> bool {
+fn takes_packet(now: Instant, peer: &mut Peer, contents: &[u8]) -> bool {
     let Some(ssrc) = contents.get(8..12).and_then(|bytes| bytes.try_into().ok()) else {
         return false;
     };
     match peer.role {
-        Role::Publisher(_) => peer.admits(u32::from_be_bytes(ssrc)),
+        Role::Publisher(_) => {
+            let ssrc = u32::from_be_bytes(ssrc);
+            peer.admits(ssrc) && peer.admits_number(now, ssrc, contents)
+        }
         Role::Subscriber(_) => false,
     }
 }

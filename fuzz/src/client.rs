@@ -9,7 +9,7 @@ use parlor_core::{Certificate, ClientId, MediaId, Seed};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
+use str0m::rtp::{Extension, ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
 use crate::media::{Codec, Kinds, audio_payload, video_payloads};
@@ -57,6 +57,9 @@ pub struct Client {
     pub received: Vec<Received>,
     /// Key frame requests that have arrived.
     pub keyframe_requests: Vec<Instant>,
+    /// What the sound's packets carry in their playout-delay extension (24 bits), which can be
+    /// made out to be another extension.
+    pub extra: Option<u32>,
     /// The level of the sound that is sent, in dBov.
     pub level: i8,
     /// How many key frame requests it does not answer.
@@ -119,6 +122,7 @@ impl Client {
             unplugged: false,
             received: Vec::new(),
             keyframe_requests: Vec::new(),
+            extra: None,
             level: -127,
             ignored_requests: 0,
             mark: 0,
@@ -282,6 +286,7 @@ impl Client {
             rtc,
             randomness,
             level,
+            extra,
             ..
         } = self;
         let pts = rtc
@@ -298,7 +303,10 @@ impl Client {
         randomness.lend(|| {
             if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
                 let write = RtpWrite::new(pt, sequence.into(), timestamp, now, payload);
+                let delay = |bits: u32| str0m::media::MediaTime::from_hundredths(bits.into());
                 let levels = ExtensionValues {
+                    play_delay_min: extra.map(|extra| delay(extra >> 12)),
+                    play_delay_max: extra.map(|extra| delay(extra & 0xfff)),
                     audio_level,
                     voice_activity: audio_level.map(|level| level > -45),
                     ..ExtensionValues::default()
@@ -393,6 +401,7 @@ fn config(seed: &Seed, kinds: Kinds) -> RtcConfig {
         .set_crypto_provider(simulation::provider())
         .set_dtls_cert(certificate(seed))
         .set_rtp_mode(true)
+        .set_extension(5, Extension::PlayoutDelay)
         .clear_codecs()
         .enable_opus(true, false);
     match kinds.video {

@@ -70,8 +70,10 @@ pub struct World {
     /// Datagrams of clients to the machine with the addresses that they came from, if there is to
     /// be a record.
     pub tap: Option<Vec<(SocketAddr, Vec<u8>)>>,
-    /// Offers do not name their sources, as those of some encoders.
-    pub unnamed_sources: bool,
+    /// What becomes of an offer on its way to the machine.
+    pub edit_offer: Option<fn(&str) -> String>,
+    /// What becomes of an answer on its way to the client.
+    pub edit_answer: Option<fn(&str) -> String>,
     /// Real time that the machine has spent on datagrams and on what it puts out for them.
     pub spent: Duration,
 }
@@ -106,7 +108,8 @@ impl World {
             seed,
             digest: Some(Sha256::new()),
             intruder: None,
-            unnamed_sources: false,
+            edit_offer: None,
+            edit_answer: None,
             tap: None,
             spent: Duration::ZERO,
         }
@@ -189,14 +192,16 @@ impl World {
         let (mut connection, offer) =
             Client::offer(self.now, seed, (host, port).into(), owner, kinds, sends);
         connection.mark = u32::try_from(key).unwrap_or(u32::MAX);
-        let offer = if self.unnamed_sources {
-            let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
-            lines.map(|line| format!("{line}\r\n")).collect()
-        } else {
-            offer
-        };
+        let offer = self
+            .edit_offer
+            .map_or_else(|| offer.clone(), |edit| edit(&offer));
         match self.request(client, request(MediaId(media), offer))? {
-            Reply::Answer { sdp, .. } => connection.accept(&sdp),
+            Reply::Answer { sdp, .. } => {
+                let sdp = self
+                    .edit_answer
+                    .map_or_else(|| sdp.clone(), |edit| edit(&sdp));
+                connection.accept(&sdp);
+            }
             Reply::Done | Reply::Joined { .. } | Reply::Available(_) => {
                 unreachable!("an offer is answered")
             }

@@ -210,6 +210,40 @@ fn sequence_numbers_from_before_zero_harm_nobody() {
     assert_unharmed(&mut world, other);
 }
 
+/// Exchanges the ids of two header extensions.
+fn exchange(sdp: &str) -> String {
+    let (one, other) = (
+        "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+        "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+    );
+    sdp.replace(one, "?")
+        .replace(other, one)
+        .replace('?', other)
+}
+
+#[test]
+fn transport_wide_numbers_from_before_zero_take_no_memory() {
+    let mut world = world();
+    // The client says what it likes where it seems to say a transport-wide number.
+    world.edit_offer = Some(exchange);
+    world.edit_answer = Some(exchange);
+    world.publish(1, 1, "", "a", Kinds::BOTH).expect("is there");
+    (world.edit_offer, world.edit_answer) = (None, None);
+    world.clients[0].extra = Some(10 << 8);
+    let player = world.play(2, 1, "", "a", Kinds::BOTH).expect("plays");
+    world.run_for(SECOND);
+    assert!(world.clients[player].received(true).len() > 20);
+    let before = world.sfu.counters();
+    for number in [11, 40_000, 12, 60_000, 20_000, 50_000, 13] {
+        world.clients[0].extra = Some(number << 8);
+        world.run_for(SECOND / 50);
+    }
+    let after = world.sfu.counters();
+    assert!(after.unexpected_packets > before.unexpected_packets);
+    world.clients[0].extra = Some(14 << 8);
+    assert_unharmed(&mut world, player);
+}
+
 #[test]
 fn a_way_passes_on_from_a_connection_that_is_silent() {
     let mut world = world();

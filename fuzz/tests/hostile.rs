@@ -192,6 +192,35 @@ fn churn_leaves_nothing_behind() {
     assert_eq!(world.sfu.poll_timeout(), None);
 }
 
+#[test]
+fn the_answer_keeps_the_ids_of_the_offers_header_extensions() {
+    let mut world = World::new(5, epoch::base(Instant::now()), Config::default());
+    let Ok(Reply::Answer { sdp, .. }) = world.request(1, publish(OFFER.to_owned())) else {
+        unreachable!("a browser's offer")
+    };
+    let of = |text: &str| {
+        let lines = text.lines().filter(|line| line.starts_with("a=extmap:"));
+        let mut lines: Vec<String> = lines.map(|line| line.trim().to_owned()).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        lines
+    };
+    let (offered, answered) = (of(OFFER), of(&sdp));
+    assert!(
+        answered.iter().all(|line| offered.contains(line)),
+        "{answered:?}"
+    );
+    for extension in [
+        "transport-wide-cc",
+        "ssrc-audio-level",
+        "sdes:mid",
+        "video-orientation",
+    ] {
+        let agreed = answered.iter().any(|line| line.contains(extension));
+        assert!(agreed, "{extension} in {answered:?}");
+    }
+}
+
 const OFFER: &str = include_str!("../../core/src/sdp/fixtures/chromium-publish.sdp");
 
 proptest! {

@@ -201,6 +201,7 @@ fn the_room_is_told_who_speaks() {
         .request(1, Request::Leave { room: room() })
         .expect("leaves");
     assert_eq!(speaking(&world, 2), [true, false, true, false]);
+    world.sfu.check();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::codec::Codec;
 use crate::config::{AudioCodec, Config, VideoCodec};
 use crate::request::{MediaKind, RequestError};
-use crate::sdp::offer::{BadOffer, Offer, Payload, Section};
+use crate::sdp::offer::{BadOffer, Extension, Offer, Payload, Section, Transport};
 
 /// One section of an offer that is used: a track of a publication or subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,14 +139,36 @@ fn choose(
 }
 
 /// The header extensions that are passed on or used, by URI.
-const EXTENSIONS: [&str; 4] = [
-    "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-    "urn:ietf:params:rtp-hdrext:sdes:mid",
-    "urn:3gpp:video-orientation",
-    TRANSPORT_CC,
-];
-const TRANSPORT_CC: &str =
+const EXTENSIONS: [&str; 4] = [AUDIO_LEVEL, MID, ORIENTATION, TRANSPORT_CC];
+/// The level of the sound in a packet (RFC 6464).
+pub(crate) const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+/// The section that a packet belongs to (RFC 9143).
+pub(crate) const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+/// Which way up a picture is (3GPP TS 26.114 §7.4.5).
+pub(crate) const ORIENTATION: &str = "urn:3gpp:video-orientation";
+/// The transport-wide sequence number.
+pub(crate) const TRANSPORT_CC: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// The header extensions that the connection has. One id means one extension in all sections
+/// of a bundle (RFC 9143 §7.1.3), so where sections differ the first one counts.
+pub(crate) fn extensions(offer: &Offer, tracks: &[Track], flow: Flow) -> Vec<Extension> {
+    let sections = tracks
+        .iter()
+        .filter_map(|track| offer.sections.get(track.section));
+    let mut agreed: Vec<Extension> = Vec::new();
+    for extension in sections.flat_map(|section| &section.extensions) {
+        // Congestion control of what the server sends is not done yet, so only publishers are
+        // told how their packets arrive.
+        let wanted = EXTENSIONS.contains(&extension.uri.as_str())
+            && (flow == Flow::Sends || extension.uri != TRANSPORT_CC);
+        let clashes = |known: &Extension| known.id == extension.id || known.uri == extension.uri;
+        if wanted && !agreed.iter().any(clashes) {
+            agreed.push(extension.clone());
+        }
+    }
+    agreed
+}
 
 /// Which way the media of a peer flows, seen from the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,9 +193,11 @@ pub(crate) fn write(offer: &Offer, tracks: &[Track], flow: Flow) -> String {
     let mids: Vec<&str> = chosen().map(|(_, section)| section.mid.as_str()).collect();
     text.push_str("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n");
     line(&mut text, format_args!("a=group:BUNDLE {}", mids.join(" ")));
+    let agreed = extensions(offer, tracks, flow);
     let mut seen = Vec::new();
     for (track, section) in chosen() {
-        write_section(&mut text, offer, track, section, flow, &mut seen);
+        let bundle = (&offer.transport, agreed.as_slice());
+        write_section(&mut text, bundle, track, section, flow, &mut seen);
     }
     text
 }
@@ -185,7 +209,7 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 
 fn write_section(
     text: &mut String,
-    offer: &Offer,
+    (transport, agreed): (&Transport, &[Extension]),
     track: &Track,
     section: &Section,
     flow: Flow,
@@ -203,20 +227,16 @@ fn write_section(
         format_args!("m={} 9 UDP/TLS/RTP/SAVPF {formats}", section.media),
     );
     line(text, format_args!("c=IN IP4 0.0.0.0"));
-    line(text, format_args!("a=ice-ufrag:{}", offer.transport.ufrag));
-    line(text, format_args!("a=ice-pwd:{}", offer.transport.password));
+    line(text, format_args!("a=ice-ufrag:{}", transport.ufrag));
+    line(text, format_args!("a=ice-pwd:{}", transport.password));
     line(
         text,
-        format_args!("a=fingerprint:{}", offer.transport.fingerprint),
+        format_args!("a=fingerprint:{}", transport.fingerprint),
     );
     line(text, format_args!("a=setup:actpass"));
     line(text, format_args!("a=mid:{}", section.mid));
     for extension in &section.extensions {
-        // Congestion control of what the server sends is not done yet, so only publishers are
-        // told how their packets arrive.
-        let wanted = EXTENSIONS.contains(&extension.uri.as_str())
-            && (flow == Flow::Sends || extension.uri != TRANSPORT_CC);
-        if wanted {
+        if agreed.contains(extension) {
             line(
                 text,
                 format_args!("a=extmap:{} {}", extension.id, extension.uri),
@@ -299,6 +319,15 @@ fn sources(section: &Section, with_rtx: bool, seen: &[u32]) -> Vec<u32> {
         return Vec::new();
     }
     ssrcs
+}
+
+/// The sources of the retransmissions of `tracks`, as far as the offer names them.
+pub(crate) fn named_repairs(offer: &Offer, tracks: &[Track]) -> Vec<u32> {
+    let sections = tracks
+        .iter()
+        .filter_map(|track| offer.sections.get(track.section));
+    let sources = sections.flat_map(|section| &section.sources);
+    sources.filter_map(|source| source.rtx).collect()
 }
 
 /// The sources of the packets of `tracks`, if the offer names them all.
