@@ -7,8 +7,9 @@ import { newFirefoxParticipant, startFirefox } from './support/firefox.mjs';
 import { lifetime } from './support/lifetime.mjs';
 import { newRoom } from './support/pages.mjs';
 import {
-  allUnharmed, AppPage, APPS, DESKTOP, newVisitor, PHONE, startAppServer,
+  allUnharmed, AppPage, APPS, DESKTOP, newVisitor, PHONE,
 } from './support/parlor-app.mjs';
+import { startServer } from './support/server.mjs';
 
 const CODEC_CHANGE_MS = 2_000;
 
@@ -19,7 +20,7 @@ describe('the apps in Firefox', () => {
   let server;
   before(async () => {
     [server, chromium, firefox] = await Promise.all([
-      startAppServer(suite, 'apps firefox'),
+      startServer(suite, 'apps firefox'),
       startChromium(suite),
       startFirefox(suite),
     ]);

@@ -5,8 +5,9 @@ import { startChromium } from './support/chromium.mjs';
 import { lifetime } from './support/lifetime.mjs';
 import { newRoom } from './support/pages.mjs';
 import {
-  allUnharmed, AppPage, APPS, DESKTOP, newVisitor, PHONE, startAppServer,
+  allUnharmed, AppPage, APPS, DESKTOP, newVisitor, PHONE,
 } from './support/parlor-app.mjs';
+import { startServer } from './support/server.mjs';
 
 const JOINS = 20;
 const FIRST_PICTURE_MS = 600;
@@ -17,7 +18,7 @@ describe('the apps', () => {
   let server;
   before(async () => {
     [server, browser] = await Promise.all([
-      startAppServer(suite, 'apps quality'),
+      startServer(suite, 'apps quality'),
       startChromium(suite),
     ]);
   });

@@ -4,15 +4,16 @@ import { before, describe, test } from 'node:test';
 import { startChromium } from './support/chromium.mjs';
 import { lifetime } from './support/lifetime.mjs';
 import { newRoom } from './support/pages.mjs';
-import { allUnharmed, AppPage, APPS, newVisitor, startAppServer } from './support/parlor-app.mjs';
+import { allUnharmed, AppPage, APPS, newVisitor } from './support/parlor-app.mjs';
 import { eventually, sleep } from './support/participant.mjs';
+import { startServer } from './support/server.mjs';
 
 describe('the apps', () => {
   const suite = lifetime();
   let browser;
   let server;
   before(async () => {
-    [server, browser] = await Promise.all([startAppServer(suite, 'apps'), startChromium(suite)]);
+    [server, browser] = await Promise.all([startServer(suite, 'apps'), startChromium(suite)]);
   });
 
   const visit = async (t, name, app, options) =>

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { startChromium } from './support/chromium.mjs';
 import { lifetime } from './support/lifetime.mjs';
-import { AppPage, newVisitor, startAppServer } from './support/parlor-app.mjs';
+import { AppPage, newVisitor } from './support/parlor-app.mjs';
+import { startServer } from './support/server.mjs';
 
 const EXPECTED = {
   call: /alice is on the air\nbob: \S+ is PLAYING\ndone\n$/,
@@ -20,7 +21,7 @@ describe('the examples of the SDK', () => {
   let server;
   before(async () => {
     [server, browser] = await Promise.all([
-      startAppServer(suite, 'sdk examples'),
+      startServer(suite, 'sdk examples'),
       startChromium(suite),
     ]);
   });

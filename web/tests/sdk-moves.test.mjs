@@ -5,9 +5,9 @@ import { before, describe, test } from 'node:test';
 import { newParticipant, startChromium } from './support/chromium.mjs';
 import { lifetime } from './support/lifetime.mjs';
 import { allMeet, newRoom, RoomPage } from './support/pages.mjs';
-import { startAppServer } from './support/parlor-app.mjs';
+import { startServer } from './support/server.mjs';
 
-const EXAMPLES = '/node_modules/@flashphoner/websdk/examples/demo';
+const EXAMPLES = '/examples/demo';
 
 /** The Conference page, with our SDK in the place of the published one. */
 class MovedPage extends RoomPage {
@@ -43,7 +43,7 @@ describe('the script of the published Conference page on our SDK', () => {
   let server;
   before(async () => {
     [server, browser] = await Promise.all([
-      startAppServer(suite, 'sdk moves'),
+      startServer(suite, 'sdk moves'),
       startChromium(suite),
     ]);
   });

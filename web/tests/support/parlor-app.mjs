@@ -4,19 +4,12 @@ import { createRequire } from 'node:module';
 import assert from 'node:assert/strict';
 import { newParticipant } from './chromium.mjs';
 import { eventually } from './participant.mjs';
-import { ROOT } from './paths.mjs';
-import { startServer } from './server.mjs';
 
 export const APPS = { conference: 'conference', pair: 'two-way', screen: 'two-way-screen' };
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** A server with the pages as they lie in the repository. */
-export function startAppServer(t, name, flags = []) {
-  return startServer(t, name, ['--web-root', ROOT, ...flags]);
-}
 
 /** Opens an empty page of Chromium that counts every fault and every request to elsewhere. */
 export async function newVisitor(t, browser, server, name, { size = DESKTOP, identity } = {}) {
@@ -27,6 +20,10 @@ export async function newVisitor(t, browser, server, name, { size = DESKTOP, ide
   page.on('requestfailed', fault);
   page.on('response', (response) => {
     if (response.status() >= 400) fault(response.request());
+    if (response.request().resourceType() !== 'document') return;
+    const policy = response.headers()['content-security-policy'] ?? '';
+    if (!/default-src 'self'/.test(policy)) participant.errors.push(`no policy: ${policy}`);
+    if (/unsafe/.test(policy)) participant.errors.push(`a lax policy: ${policy}`);
   });
   page.on('request', (request) => {
     const isOwn = request.url().startsWith(server.http) || request.url().startsWith(server.https);
