@@ -415,6 +415,7 @@ impl State {
             assert!(owned, "a deadline ends with what it is for: {due:?}");
         }
         for peer in self.peers.values() {
+            assert!(peer.paths.len() <= limits::PATHS_PER_PEER);
             for path in &peer.paths {
                 assert_eq!(tables.paths.get(path), Some(&peer.key()));
             }

@@ -84,7 +84,10 @@ fn a_stranger_makes_no_state_and_gets_no_answer() {
     for username in ["nobody:there", "", "AAAAAAAAAAA:x", "AAAAAAAAAAABBBBBB:x"] {
         assert!(inject(&mut world, STRANGER, &check(username)).is_empty());
     }
+    let long = vec![0x80; parlor_core::limits::DATAGRAM_BYTES + 1];
+    assert!(inject(&mut world, STRANGER, &long).is_empty());
     let after = world.sfu.counters();
+    assert_eq!(after.malformed - before.malformed, 1);
     assert_eq!(after.unvalidated - before.unvalidated, 3);
     assert_eq!(after.unknown_checks - before.unknown_checks, 4);
     world.clients[player].received.clear();
