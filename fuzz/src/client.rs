@@ -9,7 +9,7 @@ use parlor_core::{Certificate, ClientId, MediaId, Seed};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{Extension, ExtensionValues, RtpPacket, RtpWrite};
+use str0m::rtp::{Extension, ExtensionValues, RtpPacket, RtpWrite, VideoOrientation};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
 use crate::media::{Codec, Kinds, audio_payload, video_payloads};
@@ -28,6 +28,12 @@ pub struct Received {
     pub sequence: u64,
     /// The RTP timestamp.
     pub timestamp: u32,
+    /// The marker: the last packet of a picture.
+    pub marker: bool,
+    /// The level of the sound that it says, in dBov.
+    pub level: Option<i8>,
+    /// It says that its picture is to be turned.
+    pub turned: bool,
     /// The payload.
     pub payload: Arc<[u8]>,
     /// When it arrived.
@@ -307,6 +313,7 @@ impl Client {
                 let levels = ExtensionValues {
                     play_delay_min: extra.map(|extra| delay(extra >> 12)),
                     play_delay_max: extra.map(|extra| delay(extra & 0xfff)),
+                    video_orientation: nackable.then_some(VideoOrientation::Deg90),
                     audio_level,
                     voice_activity: audio_level.map(|level| level > -45),
                     ..ExtensionValues::default()
@@ -375,6 +382,9 @@ impl Client {
             video: mid == self.video,
             sequence: *packet.seq_no,
             timestamp: packet.header.timestamp,
+            marker: packet.header.marker,
+            level: packet.header.ext_vals.audio_level,
+            turned: packet.header.ext_vals.video_orientation == Some(VideoOrientation::Deg90),
             payload: Arc::clone(&packet.payload),
             at: now,
         });

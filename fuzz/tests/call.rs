@@ -515,6 +515,22 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
 }
 
 #[test]
+fn what_packets_say_of_themselves_is_passed_on() {
+    let mut world = world(Config::default());
+    let bob = pair(&mut world, Kinds::BOTH);
+    world.clients[0].level = -33;
+    world.run_for(3 * SECOND);
+    let sounds = world.clients[bob].received(false);
+    assert!(sounds.iter().all(|packet| packet.level == Some(-33)));
+    let pictures = world.clients[bob].received(true);
+    assert!(pictures.iter().all(|packet| packet.turned));
+    for pair in pictures.windows(2) {
+        let last = pair[0].timestamp != pair[1].timestamp;
+        assert_eq!(pair[0].marker, last, "the last packet of a picture says so");
+    }
+}
+
+#[test]
 fn a_key_frame_is_asked_for_until_it_comes() {
     let mut world = world(Config::default());
     world.join(1, "r", "alice").expect("joins");
