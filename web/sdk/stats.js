@@ -5,6 +5,8 @@ import { QUALITY } from './constants.js';
  * @typedef {object} MediaStats
  * @property {string} codec
  * @property {number} bitrate bits per second since the last reading
+ * @property {number} clockRate of the codec, in hertz
+ * @property {number} bytes
  * @property {number} packets
  * @property {number} packetsLost
  * @property {number} lossPercent since the last reading
@@ -79,8 +81,8 @@ export class Meter {
   async legacy(connection, direction) {
     const { audio, video } = await this.read(connection, direction);
     const stream = {
-      audio: audio && { ...audio, codecRate: 0, bytes: 0 },
-      video: video && { ...video, codecRate: 90_000, bytes: 0 },
+      audio: audio && { ...audio, codecRate: audio.clockRate },
+      video: video && { ...video, codecRate: video.clockRate },
     };
     return direction === 'publish'
       ? { outboundStream: stream, inboundStream: {}, otherStats: {} }
@@ -116,9 +118,11 @@ function mediaStats(entry, entries, before) {
   const lastPackets = last?.packetsReceived ?? last?.packetsSent ?? 0;
   const newLost = last ? Math.max(0, lost - lastLost) : 0;
   const newPackets = packets - lastPackets + (entry.type === 'inbound-rtp' ? newLost : 0);
-  const mimeType = entries.get(entry.codecId)?.mimeType ?? '';
+  const { mimeType = '', clockRate = 0 } = entries.get(entry.codecId) ?? {};
   return {
     codec: mimeType.slice(mimeType.indexOf('/') + 1),
+    clockRate,
+    bytes,
     bitrate: seconds > 0 ? Math.round(((bytes - lastBytes) * 8) / seconds) : 0,
     packets,
     packetsLost: lost,

@@ -306,6 +306,55 @@ describe('the apps', () => {
       alice.isUnharmed();
     });
 
+    test('a poor connection is marked, and said to those who do not see the mark', async (t) => {
+      const room = newRoom();
+      const alice = await (await visit(t, 'alice')).join(room);
+      const bob = await visit(t, 'bob');
+      await bob.page.addInitScript(() => {
+        const { getStats } = RTCPeerConnection.prototype;
+        RTCPeerConnection.prototype.getStats = async function (...args) {
+          const entries = new Map();
+          window.lost = (window.lost ?? 0) + (window.isBad ? 500 : 0);
+          (await getStats.apply(this, args)).forEach((entry, id) => {
+            const isInbound = entry.type === 'inbound-rtp';
+            entries.set(id, isInbound ? { ...entry, packetsLost: window.lost } : entry);
+          });
+          return entries;
+        };
+      });
+      await bob.join(room);
+      await bob.meets('alice');
+      const mark = `${bob.tile('alice')} .mark-weak:not([hidden])`;
+      await bob.has(mark, 0);
+      await bob.participant.evaluate(() => (window.isBad = true));
+      await bob.has(mark);
+      await bob.participant.reads(mark, 'poor connection');
+      await bob.participant.evaluate(() => (window.isBad = false));
+      await bob.has(mark, 0);
+      allUnharmed(alice, bob);
+    });
+
+    test('the address of a Flashphoner page’s invitation leads to the room', async (t) => {
+      const alice = await visit(t, 'alice');
+      await alice.page.goto(`${server.http}/apps/conference/?roomName=kitchen%20%26%20b`);
+      assert.equal(await alice.page.inputValue('#room'), 'kitchen & b');
+      await alice.page.goto(`${server.http}/apps/conference/`);
+      assert.match(await alice.page.inputValue('#room'), /^[a-z]+-[a-z]+-[0-9]{3}$/);
+      await alice.page.fill('#login', 'alice');
+      await alice.hasPreview();
+      await alice.enter();
+      await alice.page.getByRole('button', { name: 'Invite' }).first().click();
+      const link = await alice.page.inputValue('#inviteAddress');
+      const bob = await visit(t, 'bob');
+      await bob.page.goto(link);
+      await bob.page.fill('#login', 'bob');
+      await bob.hasPreview();
+      await bob.enter();
+      await alice.page.keyboard.press('Escape');
+      await alice.meets('bob');
+      allUnharmed(alice, bob);
+    });
+
     test('another camera and microphone are taken in the middle of the call', async (t) => {
       const room = newRoom();
       const alice = await (await visit(t, 'alice')).join(room);

@@ -8,6 +8,7 @@ import { People } from './people.js';
 import { DevicePicker } from './picker.js';
 import { Stage } from './stage.js';
 import { CallView } from './view.js';
+import { keepAwake } from './wake.js';
 
 /**
  * @typedef {import('./settings.js').Choices} Choices
@@ -37,6 +38,7 @@ export class Call {
   #own = null;
   /** @type {Map<string, ReturnType<typeof setTimeout>>} */
   #absent = new Map();
+  #letSleep = () => {};
   #ended = false;
 
   /** @param {CallOptions} options */
@@ -87,6 +89,7 @@ export class Call {
       await this.#enter(session, media);
     } catch (error) {
       this.#ended = true;
+      this.#letSleep();
       this.#people?.end();
       this.#own?.end();
       session.disconnect();
@@ -122,6 +125,7 @@ export class Call {
     this.#listen(joining);
     const room = await joining;
     this.#room = room;
+    this.#letSleep = keepAwake();
     if (room.getParticipants().length >= capacity) {
       await room.leave().catch(() => {});
       throw new RoomError('ROOM_FULL', 'This room is full');
@@ -136,7 +140,7 @@ export class Call {
   #greet(room) {
     const names = room.getParticipants().map((participant) => participant.name());
     if (names.length === 0) this.chat.note('You are the first one here.');
-    else this.chat.note('Here already: ', names.join(', '));
+    else this.chat.note('Here already: ', names);
   }
 
   /** @param {import('../../sdk/index.js').Room} room */
@@ -168,14 +172,14 @@ export class Call {
     if (this.#absent.has(name)) {
       clearTimeout(this.#absent.get(name));
       this.#absent.delete(name);
-    } else this.chat.note('', name, ' joined');
+    } else this.chat.note('', [name], ' joined');
   }
 
   /** @param {string} name */
   #onLeft(name) {
     const timer = setTimeout(() => {
       this.#absent.delete(name);
-      this.chat.note('', name, ' left');
+      this.chat.note('', [name], ' left');
     }, ABSENCE_MS);
     this.#absent.set(name, timer);
   }
@@ -240,6 +244,7 @@ export class Call {
   #end(error) {
     if (this.#ended) return;
     this.#ended = true;
+    this.#letSleep();
     this.#people?.end();
     this.#own?.end();
     this.#absent.forEach((timer) => clearTimeout(timer));

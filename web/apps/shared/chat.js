@@ -95,14 +95,15 @@ export class Chat {
   }
 
   /**
-   * A line about the room itself: words, with someone's name among them.
+   * A line about the room itself: words, with the names of people among them.
    *
    * @param {string} before
-   * @param {string} [name]
+   * @param {string[]} [names]
    * @param {string} [after]
    */
-  note(before, name, after = '') {
-    this.#append({ time: new Date(), text: before }, noteLine(new Date(), before, name, after));
+  note(before, names = [], after = '') {
+    const time = new Date();
+    this.#append({ time, text: before }, noteLine(time, before, names, after));
   }
 
   /** @param {Entry} entry */
@@ -201,14 +202,15 @@ function messageLine({ time, name = '', text, isOwn = false, isKept = false }) {
 /**
  * @param {Date} time
  * @param {string} before
- * @param {string | undefined} name
+ * @param {string[]} names
  * @param {string} after
  */
-function noteLine(time, before, name, after) {
+function noteLine(time, before, names, after) {
+  const among = names.flatMap((name, i) => (i === 0 ? [isolated(name)] : [', ', isolated(name)]));
   return h(
     'div',
     { class: 'line note', 'data-time': String(time.getTime()) },
     timeElement(time),
-    h('span', {}, before, name === undefined ? '' : isolated(name), after),
+    h('span', {}, before, ...among, after),
   );
 }
