@@ -29,7 +29,6 @@ const FAULTS = [
   'signalling_rate_limited_total',
   'signalling_sent_away_total',
   'signalling_websocket_faults_total',
-  'unexpected_packets_total',
   'worker_busy_total',
 ];
 
