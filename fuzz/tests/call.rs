@@ -580,6 +580,13 @@ fn nothing_is_sent_to_a_player_before_it_is_connected() {
     world.run_for(SECOND);
     world.clients[late].unplugged = false;
     world.run_for(5 * SECOND);
+    // Nothing was kept for it, either.
+    let sounds = world.clients[late].received(false);
+    let (_, number) = parlor_fuzz::mark_of(&sounds[0].payload).expect("a mark");
+    assert!(
+        number > 130,
+        "it begins with sound of 20 ms that is the {number}th"
+    );
     let pictures = world.clients[late].received(true);
     assert!(is_h264_entry(pictures.first().expect("a picture")));
     for video in [false, true] {
