@@ -35,11 +35,9 @@ export class Leg {
   constructor(options, handlers) {
     this.#options = options;
     this.#handlers = handlers;
-    this.connection = new RTCPeerConnection({
-      iceServers: [],
-      ...options.session._mediaOptions,
-      bundlePolicy: 'max-bundle',
-    });
+    // Not `max-bundle`: Chromium takes no answer then that refuses the first media section, as
+    // that of a stream without sound does.
+    this.connection = new RTCPeerConnection({ iceServers: [], ...options.session._mediaOptions });
     this.connection.onconnectionstatechange = () => this.#onState();
   }
 
