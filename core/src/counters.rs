@@ -55,6 +55,10 @@ counters! {
     counter packets = "parlor_ingress_packets_total";
     /// Packets passed on to subscribers.
     counter forwarded = "parlor_forwarded_packets_total";
+    /// Packets sent again to subscribers that lost them.
+    counter resent = "parlor_resent_packets_total";
+    /// Feedback of subscribers that was not theirs, or came twice.
+    counter feedback_refused = "parlor_refused_feedback_total";
     /// Key frame requests sent to publishers.
     counter keyframe_requests = "parlor_keyframe_requests_total";
     /// Requests that were refused.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use str0m::crypto::{CryptoProvider, from_feature_flags};
 
 pub use certificate::Certificate;
+pub(crate) use dtls::take_keys;
 
 /// The cryptography of every peer: aws-lc-rs for media and hashes, which draw no randomness, and
 /// our own DTLS, which draws all of its randomness from the machine that lends it

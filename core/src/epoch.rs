@@ -20,7 +20,7 @@ use pair::{End, Pair};
 /// It has to be later than the clock of the machine that the process runs on, because what the
 /// libraries date cannot be before the process. And it has to leave time until February 2036, when
 /// NTP's 32 bits of seconds end.
-const BEGINNING: Duration = Duration::from_secs(1_988_150_400);
+pub(crate) const BEGINNING: Duration = Duration::from_secs(1_988_150_400);
 
 /// The instant that peers read as 2033-01-01 00:00:00 UTC, in this process.
 ///

@@ -80,6 +80,11 @@ impl Forwarder {
         self.run.is_none() || self.switching
     }
 
+    /// Which packet the subscriber has, or misses, under a sequence number.
+    pub(crate) fn origin(&self, sequence: u16) -> Option<Origin> {
+        self.run.as_ref()?.origin(sequence)
+    }
+
     /// Where `packet` goes, if it is passed on.
     pub(crate) fn forward(&mut self, packet: Incoming) -> Option<Outgoing> {
         let known = self.run.as_ref().map(|run| run.ssrc == packet.ssrc);
@@ -108,7 +113,33 @@ impl Forwarder {
     }
 }
 
+/// Where a packet that was passed on came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) ssrc: u32,
+    /// The publisher's extended sequence number.
+    pub(crate) sequence: u64,
+    /// What was passed on as its sequence number.
+    pub(crate) outgoing: u64,
+    /// What is added to the publisher's timestamp.
+    pub(crate) timestamp_offset: u32,
+}
+
 impl Run {
+    fn origin(&self, sequence: u16) -> Option<Origin> {
+        // Truncation is what the wire does.
+        let behind = (self.last.sequence as u16).wrapping_sub(sequence);
+        let outgoing = self.last.sequence.checked_sub(u64::from(behind))?;
+        let first = self.first.sequence.wrapping_add(self.sequence_offset);
+        // Of an earlier run nothing is known any more.
+        (outgoing + OVERTAKEN > first).then_some(Origin {
+            ssrc: self.ssrc,
+            sequence: outgoing.wrapping_sub(self.sequence_offset),
+            outgoing,
+            timestamp_offset: self.timestamp_offset,
+        })
+    }
+
     fn begin(first: Incoming, outgoing: Outgoing) -> Self {
         Self {
             ssrc: first.ssrc,
@@ -274,6 +305,35 @@ mod tests {
                 let _ = is_entry(codec, &payload);
             }
         }
+    }
+
+    #[test]
+    fn what_was_passed_on_is_found_again_by_its_number() {
+        let epoch = Instant::now();
+        let mut forwarder = Forwarder::new(Codec::Vp8, 0x7fff);
+        let late = 70_000;
+        forwarder.forward(entry(packet(epoch, late)));
+        // Far enough that the numbers on the wire have wrapped around.
+        let last = (late + 1..late + 40_000).filter_map(|n| forwarder.forward(packet(epoch, n)));
+        let last = last.last().expect("passed on");
+        let origin = forwarder
+            .origin((last.sequence - 100) as u16)
+            .expect("known");
+        assert_eq!(origin.sequence, late + 39_999 - 100);
+        assert_eq!(origin.outgoing, last.sequence - 100);
+        let other = Incoming {
+            ssrc: 2,
+            ..entry(packet(epoch, 5))
+        };
+        let first = forwarder.forward(other).expect("an entry");
+        let before = (first.sequence - OVERTAKEN) as u16;
+        assert_eq!(forwarder.origin(before), None, "of an earlier source");
+        assert_eq!(
+            forwarder
+                .origin(first.sequence as u16)
+                .map(|origin| origin.ssrc),
+            Some(2)
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod codec;
 pub mod config;
 mod counters;
 mod crypto;
+mod egress;
 mod entropy;
 pub mod epoch;
 mod event;

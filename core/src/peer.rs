@@ -1,37 +1,44 @@
 //! One WebRTC connection. The only place that knows a `str0m::Rtc`.
 
+mod setup;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
-use str0m::change::SdpOffer;
-use str0m::config::CryptoProvider;
-use str0m::format::{Codec as StrCodec, FormatParams};
-use str0m::media::{Frequency, KeyframeRequestKind, Mid, Pt};
+use str0m::media::{KeyframeRequestKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{Extension, ExtensionMap, ExtensionValues, RtpPacket, RtpWrite};
-use str0m::{
-    Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError,
-};
+use str0m::rtp::RtpPacket;
+use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
 use crate::arrivals::Arrivals;
-use crate::codec::Codec;
-use crate::crypto::Certificate;
+use crate::crypto;
+use crate::egress::Egress;
+use crate::egress::ring::Packet;
+use crate::egress::rtcp::Feedback;
 use crate::forwarder::Outgoing;
 use crate::limits;
-use crate::request::{ClientId, MediaId, MediaKind, RequestError};
-use crate::sdp::narrow::{self, Flow, Track};
-use crate::sdp::{answer, offer::Offer};
+use crate::request::{ClientId, MediaId, MediaKind};
 use crate::stun;
 use crate::tables::{PeerKey, PublicationKey, SubscriptionKey};
 use crate::transmit::Transmit;
+pub(crate) use setup::{Blueprint, SENT_SOURCES};
 
 /// A way from a client to the server: the client's address and the candidate that it reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Path {
     pub(crate) remote: SocketAddr,
     pub(crate) local: SocketAddr,
+}
+
+impl Path {
+    fn transmit(self, contents: Vec<u8>) -> Transmit {
+        Transmit {
+            source: self.local,
+            destination: self.remote,
+            contents,
+        }
+    }
 }
 
 /// What a peer is for.
@@ -52,6 +59,8 @@ pub(crate) enum PeerNews {
     Rtp(Box<RtpPacket>),
     /// A subscriber needs a key frame.
     KeyframeWanted,
+    /// A subscriber has lost these packets.
+    PacketsLost(MediaKind, Vec<u16>),
     /// A connectivity check was authenticated on this way.
     Validated(Path),
     /// The peer is beyond repair.
@@ -74,55 +83,17 @@ pub(crate) struct Outbox {
     pub(crate) news: VecDeque<(PeerKey, PeerNews)>,
 }
 
-/// What a new peer is made of.
-pub(crate) struct Blueprint<'a> {
-    pub(crate) key: PeerKey,
-    pub(crate) provider: Arc<CryptoProvider>,
-    pub(crate) certificate: &'a Certificate,
-    pub(crate) candidates: &'a [SocketAddr],
-    pub(crate) ufrag: String,
-    pub(crate) password: String,
-    /// The id of the media stream that the answer puts its tracks into.
-    pub(crate) stream: String,
-    pub(crate) offer: &'a Offer,
-    pub(crate) tracks: &'a [Track],
-    pub(crate) flow: Flow,
-    pub(crate) client: ClientId,
-    pub(crate) media: MediaId,
-    pub(crate) role: Role,
-}
-
 /// One track as the connection numbers it.
 #[derive(Debug, Clone, Copy)]
 struct Line {
     kind: MediaKind,
     mid: Mid,
     pt: Pt,
-    retransmits: bool,
 }
 
-/// One WebRTC connection.
-pub(crate) struct Peer {
-    rtc: Rtc,
-    key: PeerKey,
+/// What str0m receives for us.
+struct Ingress {
     lines: Vec<Line>,
-    pub(crate) client: ClientId,
-    pub(crate) media: MediaId,
-    pub(crate) role: Role,
-    pub(crate) ufrag: String,
-    /// The ways on which checks were authenticated, latest last.
-    pub(crate) paths: Vec<Path>,
-    /// When the latest check was authenticated (consent, RFC 7675).
-    pub(crate) consented: Instant,
-    pub(crate) live: bool,
-    /// When it must have connected.
-    pub(crate) connects_by: Instant,
-    /// When the machine looks next whether it has fallen silent.
-    pub(crate) consent_due: Option<Instant>,
-    /// When the machine has promised to call [`Peer::handle_timeout`].
-    pub(crate) wake: Option<Instant>,
-    /// When the connection wants it.
-    pub(crate) due: Option<Instant>,
     /// Sources from which packets are taken.
     ssrcs: Vec<u32>,
     /// Those of them that send retransmissions.
@@ -130,6 +101,48 @@ pub(crate) struct Peer {
     arrivals: Option<Arrivals>,
     /// How many other ones may be added.
     more_sources: usize,
+}
+
+/// Which way media flows, and what does it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "subscribers are the many, and a box would be one more hop for each packet"
+)]
+enum Media {
+    /// From a publisher.
+    Ingress(Ingress),
+    /// To a subscriber.
+    Egress(Egress),
+}
+
+/// One WebRTC connection.
+pub(crate) struct Peer {
+    rtc: Rtc,
+    key: PeerKey,
+    flow: Media,
+    pub(crate) client: ClientId,
+    pub(crate) media: MediaId,
+    pub(crate) role: Role,
+    pub(crate) ufrag: String,
+    /// The ways on which checks were authenticated, latest last.
+    pub(crate) paths: Vec<Path>,
+    /// The way that the client has nominated: media goes by it.
+    selected: Option<Path>,
+    /// The check that is being handled nominates its way.
+    nominating: bool,
+    /// When the latest check was authenticated (consent, RFC 7675).
+    pub(crate) consented: Instant,
+    pub(crate) live: bool,
+    /// When it must have connected.
+    pub(crate) connects_by: Instant,
+    /// When the machine looks next whether it has fallen silent.
+    pub(crate) consent_due: Option<Instant>,
+    /// When a subscriber gets its next report.
+    pub(crate) report_due: Option<Instant>,
+    /// When the machine has promised to call [`Peer::handle_timeout`].
+    pub(crate) wake: Option<Instant>,
+    /// When the connection wants it.
+    pub(crate) due: Option<Instant>,
     /// How many ways have been taken, over the peer's life.
     taken_paths: usize,
 }
@@ -140,69 +153,6 @@ const UNNAMED_SOURCES: usize = 16;
 const PROBE: u32 = 0;
 
 impl Peer {
-    /// Answers an offer: the peer and the answer's text.
-    pub(crate) fn new(
-        now: Instant,
-        outbox: &mut Outbox,
-        blueprint: Blueprint<'_>,
-    ) -> Result<(Self, String), RequestError> {
-        let Blueprint {
-            offer,
-            tracks,
-            flow,
-            ..
-        } = blueprint;
-        let bad = |error: &dyn std::fmt::Display| RequestError::BadOffer(error.to_string());
-        let mut rtc = config(&blueprint).build(now);
-        for candidate in blueprint.candidates {
-            let candidate = Candidate::host(*candidate, "udp").map_err(|error| bad(&error))?;
-            rtc.add_local_candidate(candidate);
-        }
-        let narrowed = narrow::write(offer, tracks, flow);
-        let parsed = SdpOffer::from_sdp_string(&narrowed).map_err(|error| bad(&error))?;
-        let lines = tracks.iter().filter_map(|track| {
-            let section = offer.sections.get(track.section)?;
-            Some(Line {
-                kind: track.kind,
-                mid: section.mid.as_str().into(),
-                pt: track.payload.number.into(),
-                retransmits: track.payload.rtx.is_some(),
-            })
-        });
-        let named = narrow::named_sources(offer, tracks);
-        let extensions = narrow::extensions(offer, tracks, flow);
-        let numbers = extensions
-            .iter()
-            .find(|extension| extension.uri == narrow::TRANSPORT_CC);
-        let repairs = narrow::named_repairs(offer, tracks);
-        let mut peer = Self {
-            rtc,
-            key: blueprint.key,
-            lines: lines.collect(),
-            client: blueprint.client,
-            media: blueprint.media,
-            role: blueprint.role,
-            ufrag: blueprint.ufrag,
-            paths: Vec::new(),
-            consented: now,
-            live: false,
-            connects_by: now + limits::CONNECT_TIMEOUT,
-            consent_due: None,
-            wake: None,
-            due: None,
-            more_sources: if named.is_some() { 0 } else { UNNAMED_SOURCES },
-            ssrcs: named.unwrap_or_default(),
-            repairs,
-            arrivals: numbers.map(|extension| Arrivals::new(now, extension.id)),
-            taken_paths: 0,
-        };
-        let answered = peer.rtc.sdp_api().accept_offer(parsed);
-        let answered = answered.map_err(|error| bad(&error))?;
-        peer.mutate(now, outbox, |_| Ok(()));
-        let text = answer::complete(&answered.to_sdp_string(), offer, tracks, &blueprint.stream);
-        Ok((peer, text))
-    }
-
     /// Changes the connection and takes everything out that it has to say, as str0m demands.
     fn mutate(
         &mut self,
@@ -232,16 +182,13 @@ impl Peer {
                     return Ok(());
                 }
                 Output::Transmit(transmit) => {
-                    if stun::is_binding_success(&transmit.contents) {
-                        let (remote, local) = (transmit.destination, transmit.source);
-                        let news = PeerNews::Validated(Path { remote, local });
-                        outbox.news.push_back((self.key, news));
-                    }
-                    outbox.transmits.push_back(Transmit {
-                        source: transmit.source,
-                        destination: transmit.destination,
-                        contents: transmit.contents.into(),
-                    });
+                    let path = Path {
+                        remote: transmit.destination,
+                        local: transmit.source,
+                    };
+                    let contents: Vec<u8> = transmit.contents.into();
+                    self.watch(&contents, path, outbox);
+                    outbox.transmits.push_back(path.transmit(contents));
                 }
                 Output::Event(event) => self.hear(event, outbox),
             }
@@ -261,14 +208,16 @@ impl Peer {
             Event::Closed => outbox.news.push_back((self.key, PeerNews::Closed)),
             Event::RtpPacket(packet) => {
                 let number = packet.header.ext_vals.transport_cc;
-                if let (Some(arrivals), Some(number)) = (&mut self.arrivals, number) {
+                if let Media::Ingress(Ingress {
+                    arrivals: Some(arrivals),
+                    ..
+                }) = &mut self.flow
+                    && let Some(number) = number
+                {
                     arrivals.note(packet.timestamp, number);
                 }
                 let news = PeerNews::Rtp(Box::new(packet));
                 outbox.news.push_back((self.key, news));
-            }
-            Event::KeyframeRequest(_) => {
-                outbox.news.push_back((self.key, PeerNews::KeyframeWanted))
             }
             // The machine watches consent itself, with the operator's patience.
             Event::IceConnectionStateChange(
@@ -279,6 +228,19 @@ impl Peer {
                 | IceConnectionState::Completed,
             ) => {}
             _ => {}
+        }
+    }
+
+    /// Learns of the connection's ways by what str0m sends: it answers only checks that it has
+    /// authenticated, and shakes hands by the way that it considers nominated.
+    fn watch(&mut self, contents: &[u8], path: Path, outbox: &mut Outbox) {
+        if stun::is_binding_success(contents) {
+            outbox.news.push_back((self.key, PeerNews::Validated(path)));
+            if self.nominating {
+                self.selected = Some(path);
+            }
+        } else if self.selected.is_none() {
+            self.selected = Some(path);
         }
     }
 
@@ -295,9 +257,44 @@ impl Peer {
         let Ok(receive) = Receive::new(Protocol::Udp, path.remote, path.local, contents) else {
             return false;
         };
+        self.nominating = stun::nominates(contents);
         let handled = self.rtc.handle_input(Input::Receive(now, receive));
         let handled = handled.and_then(|()| self.drain(outbox));
+        self.nominating = false;
         self.report(outbox, handled);
+        self.take_keys(outbox);
+        true
+    }
+
+    /// Takes the keys over that a finished handshake leaves. A publisher's stay with str0m alone.
+    fn take_keys(&mut self, outbox: &mut Outbox) {
+        let Some(keys) = crypto::take_keys() else {
+            return;
+        };
+        if let Media::Egress(egress) = &mut self.flow
+            && egress.begin(&keys).is_err()
+        {
+            outbox
+                .news
+                .push_back((self.key, PeerNews::Lost(Lost::Dtls)));
+        }
+    }
+
+    /// Takes SRTCP of a subscriber in. Returns false where it is not the subscriber's.
+    pub(crate) fn handle_feedback(&mut self, outbox: &mut Outbox, contents: &[u8]) -> bool {
+        let Media::Egress(egress) = &mut self.flow else {
+            return false;
+        };
+        let Ok(feedback) = egress.open(contents) else {
+            return false;
+        };
+        for (kind, feedback) in feedback {
+            let news = match feedback {
+                Feedback::Lost { sequences, .. } => PeerNews::PacketsLost(kind, sequences),
+                Feedback::KeyframeWanted { .. } => PeerNews::KeyframeWanted,
+            };
+            outbox.news.push_back((self.key, news));
+        }
         true
     }
 
@@ -307,25 +304,36 @@ impl Peer {
     /// str0m moves a stream to another source before it has authenticated the packet that says
     /// so. Whoever can forge the client's address would end the stream in this way.
     pub(crate) fn admits(&mut self, ssrc: u32) -> bool {
-        if ssrc == PROBE || self.ssrcs.contains(&ssrc) {
-            return true;
-        }
-        let Some(more) = self.more_sources.checked_sub(1) else {
+        let Media::Ingress(Ingress {
+            ssrcs,
+            more_sources,
+            ..
+        }) = &mut self.flow
+        else {
             return false;
         };
-        self.more_sources = more;
-        self.ssrcs.push(ssrc);
+        if ssrc == PROBE || ssrcs.contains(&ssrc) {
+            return true;
+        }
+        let Some(more) = more_sources.checked_sub(1) else {
+            return false;
+        };
+        *more_sources = more;
+        ssrcs.push(ssrc);
         true
     }
 
     /// Whether a packet's transport-wide number, if it has one, does no harm.
     pub(crate) fn admits_number(&mut self, now: Instant, ssrc: u32, packet: &[u8]) -> bool {
-        let Some(arrivals) = &mut self.arrivals else {
+        let Media::Ingress(ingress) = &mut self.flow else {
+            return true;
+        };
+        let Some(arrivals) = &mut ingress.arrivals else {
             return true;
         };
         let pt = packet.get(1).map(|byte| byte & 0x7f);
-        let main = self.lines.iter().any(|line| Some(*line.pt) == pt);
-        let noted = main && ssrc != PROBE && !self.repairs.contains(&ssrc);
+        let main = ingress.lines.iter().any(|line| Some(*line.pt) == pt);
+        let noted = main && ssrc != PROBE && !ingress.repairs.contains(&ssrc);
         arrivals.admits(now, packet, noted)
     }
 
@@ -382,37 +390,52 @@ impl Peer {
         });
     }
 
-    /// Sends a packet to a subscriber, renumbered.
+    /// Sends a packet to a subscriber, renumbered. Returns false where that cannot be yet.
     pub(crate) fn send(
         &mut self,
         now: Instant,
         outbox: &mut Outbox,
         kind: MediaKind,
-        packet: &RtpPacket,
+        packet: &Packet,
         outgoing: Outgoing,
-    ) {
-        let Some(line) = self.line(kind) else { return };
-        self.mutate(now, outbox, |rtc| {
-            if let Some(stream) = rtc.direct_api().stream_tx_by_mid(line.mid, None) {
-                let write = RtpWrite::new(
-                    line.pt,
-                    outgoing.sequence.into(),
-                    outgoing.timestamp,
-                    packet.timestamp,
-                    Arc::clone(&packet.payload),
-                );
-                let write = write
-                    .marker(packet.header.marker)
-                    .ext_vals(passed_on(&packet.header.ext_vals))
-                    .nackable(line.retransmits);
-                stream.write_rtp(write);
-            }
-            Ok(())
-        });
+    ) -> bool {
+        self.dispatch(outbox, |egress| egress.send(now, kind, packet, outgoing))
+    }
+
+    /// Sends a packet again to a subscriber that has lost it.
+    pub(crate) fn resend(
+        &mut self,
+        outbox: &mut Outbox,
+        kind: MediaKind,
+        packet: &Packet,
+        outgoing: Outgoing,
+    ) -> bool {
+        self.dispatch(outbox, |egress| egress.resend(kind, packet, outgoing))
+    }
+
+    /// Sends a subscriber the reports of what it has been sent.
+    pub(crate) fn send_report(&mut self, now: Instant, outbox: &mut Outbox, ntp: u64) -> bool {
+        self.dispatch(outbox, |egress| egress.report(now, ntp))
+    }
+
+    fn dispatch(
+        &mut self,
+        outbox: &mut Outbox,
+        make: impl FnOnce(&mut Egress) -> Option<Vec<u8>>,
+    ) -> bool {
+        let (Media::Egress(egress), Some(path)) = (&mut self.flow, self.selected) else {
+            return false;
+        };
+        let Some(contents) = make(egress) else {
+            return false;
+        };
+        outbox.transmits.push_back(path.transmit(contents));
+        true
     }
 
     /// Says goodbye (RTCP BYE, DTLS `close_notify`).
     pub(crate) fn close(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.dispatch(outbox, Egress::goodbye);
         let close = |rtc: &mut Rtc| {
             if rtc.is_connected() {
                 rtc.close()
@@ -429,88 +452,20 @@ impl Peer {
 
     /// The kind of track that a payload type is of.
     pub(crate) fn kind_of(&self, pt: Pt) -> Option<MediaKind> {
-        self.lines
-            .iter()
-            .find(|line| line.pt == pt)
-            .map(|line| line.kind)
+        let line = self.lines().iter().find(|line| line.pt == pt);
+        line.map(|line| line.kind)
     }
 
     fn line(&self, kind: MediaKind) -> Option<Line> {
-        self.lines.iter().find(|line| line.kind == kind).copied()
+        self.lines().iter().find(|line| line.kind == kind).copied()
     }
-}
 
-/// The header extensions that a subscriber gets as the publisher sent them.
-fn passed_on(values: &ExtensionValues) -> ExtensionValues {
-    ExtensionValues {
-        audio_level: values.audio_level,
-        voice_activity: values.voice_activity,
-        video_orientation: values.video_orientation,
-        ..ExtensionValues::default()
-    }
-}
-
-fn config(blueprint: &Blueprint<'_>) -> RtcConfig {
-    let credentials = IceCreds {
-        ufrag: blueprint.ufrag.clone(),
-        pass: blueprint.password.clone(),
-    };
-    // By the ids of the offer from the start: str0m reads what has an id here, agreed or not.
-    let mut extensions = ExtensionMap::empty();
-    for agreed in narrow::extensions(blueprint.offer, blueprint.tracks, blueprint.flow) {
-        let extension = match agreed.uri.as_str() {
-            narrow::AUDIO_LEVEL => Extension::AudioLevel,
-            narrow::MID => Extension::RtpMid,
-            narrow::ORIENTATION => Extension::VideoOrientation,
-            narrow::TRANSPORT_CC => Extension::TransportSequenceNumber,
-            _ => continue,
-        };
-        extensions.set(agreed.id, extension);
-    }
-    let mut config = RtcConfig::new()
-        .set_crypto_provider(Arc::clone(&blueprint.provider))
-        .set_dtls_cert(blueprint.certificate.to_dtls())
-        .set_ice_lite(true)
-        .set_local_ice_credentials(credentials)
-        .set_rtp_mode(true)
-        .set_extension_map(extensions)
-        .set_send_buffer_video(limits::RETRANSMISSION_PACKETS)
-        .clear_codecs();
-    for track in blueprint.tracks {
-        let (pt, rtx) = (
-            track.payload.number.into(),
-            track.payload.rtx.map(Into::into),
-        );
-        let codecs = config.codec_config();
-        let none = FormatParams::default();
-        match track.payload.codec {
-            Codec::Opus => {
-                let stereo = track.payload.stereo.then_some(true);
-                let format = FormatParams {
-                    min_p_time: Some(10),
-                    use_inband_fec: Some(true),
-                    stereo,
-                    sprop_stereo: stereo,
-                    ..none
-                };
-                let clock = Frequency::FORTY_EIGHT_KHZ;
-                codecs.add_config(pt, None, StrCodec::Opus, clock, Some(2), format);
-            }
-            Codec::Pcmu => {
-                codecs.add_config(pt, None, StrCodec::PCMU, Frequency::EIGHT_KHZ, None, none);
-            }
-            Codec::Pcma => {
-                codecs.add_config(pt, None, StrCodec::PCMA, Frequency::EIGHT_KHZ, None, none);
-            }
-            Codec::Vp8 => {
-                codecs.add_config(pt, rtx, StrCodec::Vp8, Frequency::NINETY_KHZ, None, none);
-            }
-            Codec::H264(h264) => {
-                codecs.add_h264(pt, rtx, h264.fragments, h264.profile_level_id);
-            }
+    fn lines(&self) -> &[Line] {
+        match &self.flow {
+            Media::Ingress(ingress) => &ingress.lines,
+            Media::Egress(_) => &[],
         }
     }
-    config
 }
 
 #[expect(

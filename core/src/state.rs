@@ -18,7 +18,7 @@ use crate::crypto::{self, Certificate};
 use crate::entropy::Entropy;
 use crate::event::{EndReason, Event, News};
 use crate::limits;
-use crate::peer::{Lost, Outbox, Path, Peer, PeerNews, Role};
+use crate::peer::{Lost, Outbox, Path, Peer, PeerNews, Role, SENT_SOURCES};
 use crate::request::{ClientId, Reply, Request, RequestError};
 use crate::stun::{self, Protocol};
 use crate::tables::{PeerKey, PublicationKey, Tables};
@@ -32,6 +32,7 @@ enum Due {
     Consent(PeerKey),
     Keyframe(PublicationKey),
     Silence(PublicationKey),
+    Report(PeerKey),
 }
 
 /// Randomness that a request may need, drawn before the entropy is lent to the libraries below.
@@ -40,6 +41,7 @@ pub(crate) struct Draws {
     password: String,
     stream: String,
     starts: [u16; 2],
+    ssrcs: [u32; SENT_SOURCES],
     resume: String,
 }
 
@@ -51,7 +53,20 @@ impl Draws {
             password: entropy.token(PASSWORD),
             stream: entropy.token(STREAM),
             resume: entropy.token(RESUME),
+            ssrcs: ssrcs(entropy),
             starts: [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])],
+        }
+    }
+}
+
+/// Distinct and none of them zero, which some receivers take for none.
+fn ssrcs(entropy: &mut Entropy) -> [u32; SENT_SOURCES] {
+    loop {
+        let ssrcs = std::array::from_fn(|_| (entropy.u64() >> 32) as u32);
+        let mut sorted = ssrcs;
+        sorted.sort_unstable();
+        if sorted[0] != 0 && sorted.windows(2).all(|pair| pair[0] != pair[1]) {
+            return ssrcs;
         }
     }
 }
@@ -70,6 +85,8 @@ const RESUME: usize = 24;
 pub(crate) struct State {
     config: Config,
     certificate: Certificate,
+    /// That of the certificate, as answers tell it.
+    fingerprint: String,
     provider: Arc<CryptoProvider>,
     tables: Tables,
     peers: SlotMap<PeerKey, Peer>,
@@ -77,6 +94,8 @@ pub(crate) struct State {
     outbox: Outbox,
     events: VecDeque<Event>,
     counters: Counters,
+    /// The first instant that was given.
+    begun: Instant,
     /// The latest instant that was given.
     latest: Instant,
 }
@@ -85,7 +104,9 @@ impl State {
     pub(crate) fn new(config: Config, certificate: Certificate, now: Instant) -> Self {
         Self {
             config,
+            fingerprint: certificate.fingerprint(),
             certificate,
+            begun: now,
             provider: crypto::provider(),
             tables: Tables::default(),
             peers: SlotMap::with_key(),
@@ -198,7 +219,12 @@ impl State {
             self.counters.unexpected_packets += 1;
             return;
         }
-        if !peer.handle_datagram(now, &mut self.outbox, path, contents) {
+        // The media of a subscriber is not str0m's.
+        if protocol == Protocol::Rtcp && matches!(peer.role, Role::Subscriber(_)) {
+            if !peer.handle_feedback(&mut self.outbox, contents) {
+                self.counters.feedback_refused += 1;
+            }
+        } else if !peer.handle_datagram(now, &mut self.outbox, path, contents) {
             self.counters.malformed += 1;
         }
         self.arm(key);
@@ -232,6 +258,7 @@ impl State {
                 Due::Consent(key) => self.check_consent(now, key),
                 Due::Keyframe(key) => self.request_keyframe(now, key),
                 Due::Silence(key) => self.check_silence(now, key),
+                Due::Report(key) => self.report(now, key),
             }
             self.hear_all(now);
         }
@@ -305,6 +332,12 @@ impl State {
                 Role::Publisher(publication) => self.forward(now, publication, &packet),
                 Role::Subscriber(_) => self.counters.unexpected_packets += 1,
             },
+            PeerNews::PacketsLost(kind, sequences) => match role {
+                Role::Subscriber(subscription) => {
+                    self.on_packets_lost(key, subscription, kind, &sequences);
+                }
+                Role::Publisher(_) => {}
+            },
             PeerNews::KeyframeWanted => match role {
                 Role::Subscriber(subscription) => self.on_keyframe_wanted(now, subscription),
                 Role::Publisher(_) => {}
@@ -370,6 +403,7 @@ impl State {
             Due::Consent(_) => Wake::Consent,
             Due::Keyframe(_) => Wake::Keyframe,
             Due::Silence(_) => Wake::Silence,
+            Due::Report(_) => Wake::Report,
         };
         Some(Deadline { at: *at, reason })
     }
@@ -407,7 +441,7 @@ impl State {
         }
         for (_, due) in &self.deadlines {
             let owned = match due {
-                Due::Peer(key) | Due::Connect(key) | Due::Consent(key) => {
+                Due::Peer(key) | Due::Connect(key) | Due::Consent(key) | Due::Report(key) => {
                     self.peers.contains_key(*key)
                 }
                 Due::Keyframe(key) | Due::Silence(key) => tables.publications.contains_key(*key),

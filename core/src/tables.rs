@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use slotmap::{SlotMap, new_key_type};
 
+use crate::egress::ring::Ring;
 use crate::forwarder::Forwarder;
 use crate::history::History;
 use crate::names::{Identity, PublicationName, RoomName};
@@ -94,6 +95,8 @@ pub(crate) struct Publication {
     pub(crate) muted: Muted,
     pub(crate) subscriptions: Vec<SubscriptionKey>,
     pub(crate) keyframes: Keyframes,
+    /// The latest packets of the picture, to be sent again.
+    pub(crate) ring: Ring,
     pub(crate) speaker: Speaker,
     /// When it is to be seen whether the speaker has fallen silent.
     pub(crate) silence_due: Option<Instant>,
@@ -136,6 +139,13 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
+    pub(crate) fn forwarder(&self, kind: MediaKind) -> Option<&Forwarder> {
+        match kind {
+            MediaKind::Audio => self.audio.as_ref(),
+            MediaKind::Video => self.video.as_ref(),
+        }
+    }
+
     pub(crate) fn forwarder_mut(&mut self, kind: MediaKind) -> Option<&mut Forwarder> {
         match kind {
             MediaKind::Audio => self.audio.as_mut(),

@@ -43,6 +43,8 @@ pub enum Wake {
     ConnectTimeout,
     /// A connected peer that may have fallen silent.
     Consent,
+    /// The report of what a subscriber has been sent.
+    Report,
     /// A speaker that may have fallen silent.
     Silence,
     /// A key frame request that was held back.

@@ -1,5 +1,6 @@
 //! DTLS whose every byte follows from the machine's randomness.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -7,12 +8,13 @@ use std::time::Instant;
 use dimpl::crypto::{
     HashAlgorithm, SecureRandom, SupportedDtls12CipherSuite, aws_lc_rs, rust_crypto,
 };
-use dimpl::{Config, CryptoOperation, Dtls};
+use dimpl::{Config, CryptoOperation, Dtls, SrtpProfile};
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::crypto::CryptoError;
 use str0m::crypto::dtls::{DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, ProtocolVersion};
 
 use super::key_exchange;
+use crate::egress::srtp::{Keys, Profile};
 use crate::{entropy, epoch};
 
 /// Makes DTLS connections with `dimpl`. Connections are made and driven inside of
@@ -104,6 +106,30 @@ impl fmt::Debug for Connection {
     }
 }
 
+thread_local! {
+    /// The keys of the connection that was driven last, if it has just finished its handshake.
+    /// Nothing else leads out of str0m with them.
+    static KEYS: Cell<Option<Keys>> = const { Cell::new(None) };
+}
+
+fn hand_out(material: &[u8], profile: SrtpProfile) {
+    let profile = match profile {
+        SrtpProfile::AES128_CM_SHA1_80 => Profile::Aes128CmSha1,
+        SrtpProfile::AEAD_AES_128_GCM => Profile::Aes128Gcm,
+        SrtpProfile::AEAD_AES_256_GCM => Profile::Aes256Gcm,
+        _ => return,
+    };
+    KEYS.set(Some(Keys {
+        profile,
+        material: material.to_vec(),
+    }));
+}
+
+/// The keys of the connection that has just been driven, if its handshake finished in that.
+pub(crate) fn take_keys() -> Option<Keys> {
+    KEYS.take()
+}
+
 impl DtlsInstance for Connection {
     fn set_active(&mut self, active: bool) {
         self.dtls.set_active(active);
@@ -113,10 +139,16 @@ impl DtlsInstance for Connection {
         self.dtls.handle_packet(packet)
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other outputs pass through"
+    )]
     fn poll_output<'a>(&mut self, buffer: &'a mut [u8]) -> DtlsOutput<'a> {
         let output = self.dtls.poll_output(buffer);
-        if let DtlsOutput::Timeout(at) = output {
-            return DtlsOutput::Timeout(epoch::from_dtls(at));
+        match &output {
+            DtlsOutput::Timeout(at) => return DtlsOutput::Timeout(epoch::from_dtls(*at)),
+            DtlsOutput::KeyingMaterial(material, profile) => hand_out(material, *profile),
+            _ => {}
         }
         output
     }

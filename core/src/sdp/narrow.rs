@@ -150,18 +150,15 @@ pub(crate) const ORIENTATION: &str = "urn:3gpp:video-orientation";
 pub(crate) const TRANSPORT_CC: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
-/// The header extensions that the connection has. One id means one extension in all sections
+/// The header extensions that a publisher's connection has. One id means one extension in all sections
 /// of a bundle (RFC 9143 §7.1.3), so where sections differ the first one counts.
-pub(crate) fn extensions(offer: &Offer, tracks: &[Track], flow: Flow) -> Vec<Extension> {
+pub(crate) fn extensions(offer: &Offer, tracks: &[Track]) -> Vec<Extension> {
     let sections = tracks
         .iter()
         .filter_map(|track| offer.sections.get(track.section));
     let mut agreed: Vec<Extension> = Vec::new();
     for extension in sections.flat_map(|section| &section.extensions) {
-        // Congestion control of what the server sends is not done yet, so only publishers are
-        // told how their packets arrive.
-        let wanted = EXTENSIONS.contains(&extension.uri.as_str())
-            && (flow == Flow::Sends || extension.uri != TRANSPORT_CC);
+        let wanted = EXTENSIONS.contains(&extension.uri.as_str());
         let clashes = |known: &Extension| known.id == extension.id || known.uri == extension.uri;
         if wanted && !agreed.iter().any(clashes) {
             agreed.push(extension.clone());
@@ -170,17 +167,8 @@ pub(crate) fn extensions(offer: &Offer, tracks: &[Track], flow: Flow) -> Vec<Ext
     agreed
 }
 
-/// Which way the media of a peer flows, seen from the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flow {
-    /// The client publishes.
-    Sends,
-    /// The client plays.
-    Receives,
-}
-
-/// Writes the offer that is left when only `tracks` are used.
-pub(crate) fn write(offer: &Offer, tracks: &[Track], flow: Flow) -> String {
+/// Writes the offer of a publisher that is left when only `tracks` are used.
+pub(crate) fn write(offer: &Offer, tracks: &[Track]) -> String {
     let mut text = String::with_capacity(2048);
     let chosen = || {
         tracks.iter().filter_map(|track| {
@@ -193,11 +181,11 @@ pub(crate) fn write(offer: &Offer, tracks: &[Track], flow: Flow) -> String {
     let mids: Vec<&str> = chosen().map(|(_, section)| section.mid.as_str()).collect();
     text.push_str("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n");
     line(&mut text, format_args!("a=group:BUNDLE {}", mids.join(" ")));
-    let agreed = extensions(offer, tracks, flow);
+    let agreed = extensions(offer, tracks);
     let mut seen = Vec::new();
     for (track, section) in chosen() {
         let bundle = (&offer.transport, agreed.as_slice());
-        write_section(&mut text, bundle, track, section, flow, &mut seen);
+        write_section(&mut text, bundle, track, section, &mut seen);
     }
     text
 }
@@ -212,15 +200,9 @@ fn write_section(
     (transport, agreed): (&Transport, &[Extension]),
     track: &Track,
     section: &Section,
-    flow: Flow,
     seen: &mut Vec<u32>,
 ) {
-    let Payload {
-        number,
-        codec,
-        rtx,
-        stereo,
-    } = track.payload;
+    let Payload { number, rtx, .. } = track.payload;
     let formats = rtx.map_or_else(|| number.to_string(), |rtx| format!("{number} {rtx}"));
     line(
         text,
@@ -243,13 +225,22 @@ fn write_section(
             );
         }
     }
-    let direction = match flow {
-        Flow::Sends => "sendonly",
-        Flow::Receives => "recvonly",
-    };
-    line(text, format_args!("a={direction}"));
+    line(text, format_args!("a=sendonly"));
     line(text, format_args!("a=rtcp-mux"));
     line(text, format_args!("a=rtcp-rsize"));
+    write_payload(text, &track.payload, rtx);
+    line(text, format_args!("a=rtcp-fb:{number} transport-cc"));
+    write_sources(text, section, rtx.is_some(), seen);
+}
+
+/// Writes the attributes of a payload type, and those of its retransmissions.
+pub(crate) fn write_payload(text: &mut String, payload: &Payload, rtx: Option<u8>) {
+    let Payload {
+        number,
+        codec,
+        stereo,
+        ..
+    } = *payload;
     let rtpmap = match codec {
         Codec::Opus => "opus/48000/2",
         Codec::Pcmu => "PCMU/8000",
@@ -258,9 +249,6 @@ fn write_section(
         Codec::H264(_) => "H264/90000",
     };
     line(text, format_args!("a=rtpmap:{number} {rtpmap}"));
-    if flow == Flow::Sends {
-        line(text, format_args!("a=rtcp-fb:{number} transport-cc"));
-    }
     match codec {
         Codec::Opus if stereo => line(
             text,
@@ -281,7 +269,7 @@ fn write_section(
         ),
         Codec::Pcmu | Codec::Pcma | Codec::Vp8 => {}
     }
-    if track.kind == MediaKind::Video {
+    if codec.kind() == MediaKind::Video {
         for feedback in ["ccm fir", "nack", "nack pli"] {
             line(text, format_args!("a=rtcp-fb:{number} {feedback}"));
         }
@@ -289,9 +277,6 @@ fn write_section(
     if let Some(rtx) = rtx {
         line(text, format_args!("a=rtpmap:{rtx} rtx/90000"));
         line(text, format_args!("a=fmtp:{rtx} apt={number}"));
-    }
-    if flow == Flow::Sends {
-        write_sources(text, section, rtx.is_some(), seen);
     }
 }
 

@@ -116,6 +116,16 @@ const SEND_RECEIVE: Direction = Direction {
     receives: true,
 };
 
+impl Section {
+    /// The id that the offer gives a header extension.
+    pub(crate) fn extension(&self, uri: &str) -> Option<u8> {
+        self.extensions
+            .iter()
+            .find(|extension| extension.uri == uri)
+            .map(|extension| extension.id)
+    }
+}
+
 impl Offer {
     /// Parses an offer. Lines may end in LF alone, and order within a section is free.
     pub(crate) fn parse(text: &str) -> Result<Self, BadOffer> {

@@ -1,14 +1,17 @@
 //! The way of a packet from a publisher to its subscribers, and of a key frame request back.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use str0m::rtp::RtpPacket;
+use str0m::rtp::{ExtensionValues, RtpPacket};
 
-use super::{Due, State, arm};
-use crate::forwarder::{Incoming, is_entry};
+use super::{Due, State};
+use crate::egress::ring::{Extensions, Packet};
+use crate::epoch;
+use crate::forwarder::{Incoming, Outgoing, is_entry};
 use crate::limits;
 use crate::request::MediaKind;
-use crate::tables::{PublicationKey, SubscriptionKey};
+use crate::tables::{PeerKey, PublicationKey, SubscriptionKey};
 
 /// A publisher that changes its source is followed when the old one has been silent this long:
 /// two sources at once would tear the stream.
@@ -16,6 +19,12 @@ const SOURCE_SILENCE: Duration = Duration::from_millis(500);
 /// A key frame that somebody still waits for is asked for again after this time: requests and
 /// answers get lost.
 const KEYFRAME_RETRY: Duration = Duration::from_secs(1);
+
+/// Time between two reports of what a subscriber has been sent (RFC 3550 §6.2 scales it by the
+/// bandwidth; browsers send one a second for a picture).
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// From 1900, where NTP begins, to 1970.
+const NTP_BEFORE_UNIX: Duration = Duration::from_secs(2_208_988_800);
 
 const _: () = assert!(KEYFRAME_RETRY.as_millis() >= limits::KEYFRAME_INTERVAL.as_millis());
 
@@ -55,15 +64,29 @@ impl State {
             arrived: packet.timestamp,
             entry: is_entry(codec, &packet.payload),
         };
-        if kind == MediaKind::Video && incoming.entry {
-            publication.keyframes.wanted = false;
+        let values = &packet.header.ext_vals;
+        let packet = Packet {
+            ssrc,
+            sequence: incoming.sequence,
+            timestamp: incoming.timestamp,
+            marker: packet.header.marker,
+            extensions: extensions(values),
+            payload: Arc::clone(&packet.payload),
+        };
+        match kind {
+            MediaKind::Audio => {
+                if let Some(level) = values.audio_level {
+                    self.hear_level(now, key, level);
+                }
+            }
+            MediaKind::Video => {
+                if incoming.entry {
+                    publication.keyframes.wanted = false;
+                }
+                publication.ring.keep(packet.clone());
+            }
         }
-        if let Some(level) = packet.header.ext_vals.audio_level
-            && kind == MediaKind::Audio
-        {
-            self.hear_level(now, key, level);
-        }
-        self.fan_out(now, key, kind, packet, incoming);
+        self.fan_out(now, key, kind, &packet, incoming);
         if switches && kind == MediaKind::Video && !incoming.entry {
             self.want_keyframe(now, key);
         }
@@ -74,7 +97,7 @@ impl State {
         now: Instant,
         key: PublicationKey,
         kind: MediaKind,
-        packet: &RtpPacket,
+        packet: &Packet,
         incoming: Incoming,
     ) {
         let Some(publication) = self.tables.publications.get(key) else {
@@ -102,10 +125,73 @@ impl State {
             let Some(peer) = self.peers.get_mut(peer_key) else {
                 continue;
             };
-            peer.send(now, &mut self.outbox, kind, packet, outgoing);
-            self.counters.forwarded += 1;
-            arm(&mut self.deadlines, peer_key, peer);
+            if peer.send(now, &mut self.outbox, kind, packet, outgoing) {
+                self.counters.forwarded += 1;
+            }
         }
+    }
+
+    /// A subscriber has lost packets: what is still there goes out again.
+    pub(super) fn on_packets_lost(
+        &mut self,
+        peer: PeerKey,
+        key: SubscriptionKey,
+        kind: MediaKind,
+        sequences: &[u16],
+    ) {
+        let Some(subscription) = self.tables.subscriptions.get(key) else {
+            return;
+        };
+        let Some(publication) = self.tables.publications.get(subscription.publication) else {
+            return;
+        };
+        let Some(forwarder) = subscription.forwarder(kind) else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(peer) else {
+            return;
+        };
+        for sequence in sequences {
+            let Some(origin) = forwarder.origin(*sequence) else {
+                continue;
+            };
+            let Some(packet) = publication.ring.find(origin.ssrc, origin.sequence) else {
+                continue;
+            };
+            let outgoing = Outgoing {
+                sequence: origin.outgoing,
+                timestamp: packet.timestamp.wrapping_add(origin.timestamp_offset),
+            };
+            if peer.resend(&mut self.outbox, kind, packet, outgoing) {
+                self.counters.resent += 1;
+            }
+        }
+    }
+
+    /// Tells a subscriber what it has been sent, and plans the next time.
+    pub(super) fn report(&mut self, now: Instant, key: PeerKey) {
+        let ntp = self.ntp(now);
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        peer.send_report(now, &mut self.outbox, ntp);
+        self.plan_report(key, now + REPORT_INTERVAL);
+    }
+
+    pub(super) fn plan_report(&mut self, key: PeerKey, at: Instant) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.report_due = Some(at);
+            self.deadlines.insert((at, Due::Report(key)));
+        }
+    }
+
+    /// The date of an instant as NTP has it: the machine's time begins at a fixed date, and
+    /// players use differences only.
+    fn ntp(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.begun) + epoch::BEGINNING + NTP_BEFORE_UNIX;
+        let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
+        // NTP's 32 bits of seconds begin anew in 2036.
+        (since.as_secs() & u64::from(u32::MAX)) << 32 | fraction
     }
 
     /// A subscriber has lost its picture (PLI or FIR).
@@ -177,5 +263,18 @@ impl State {
         if waiting {
             self.plan_keyframe(key, now + KEYFRAME_RETRY);
         }
+    }
+}
+
+/// The header extensions that subscribers get as the publisher sent them, as they are on the wire.
+fn extensions(values: &ExtensionValues) -> Extensions {
+    let voice = values.voice_activity.unwrap_or(false);
+    Extensions {
+        audio_level: values
+            .audio_level
+            .map(|level| level.unsigned_abs() & 0x7f | u8::from(voice) << 7),
+        video_orientation: values
+            .video_orientation
+            .map(|orientation| orientation as u8),
     }
 }

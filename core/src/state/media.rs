@@ -1,21 +1,25 @@
 //! How publications and subscriptions begin and end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Draws, Due, State, encode_key};
 use crate::codec::Codec;
+use crate::egress::ring::Ring;
 use crate::event::{EndReason, News};
 use crate::forwarder::Forwarder;
 use crate::limits;
 use crate::names::{Place, PublicationName};
 use crate::peer::{Blueprint, Peer, Role};
 use crate::request::{ClientId, MediaId, MediaKind, Muted, Reply, RequestError, TooMany};
-use crate::sdp::narrow::{self, Codecs, Flow, Track};
+use crate::sdp::narrow::{self, Codecs, Track};
 use crate::sdp::offer::Offer;
 use crate::speaker::Speaker;
 use crate::tables::{
     Keyframes, Media, PeerKey, Publication, PublicationKey, RoomKey, Subscription, SubscriptionKey,
 };
+
+/// When a subscriber gets its first report: early, since players align sound and picture by it.
+const FIRST_REPORT: Duration = Duration::from_millis(150);
 
 /// The client's number for a stream.
 type Owner = (ClientId, MediaId);
@@ -57,6 +61,7 @@ impl State {
             muted: Muted::default(),
             subscriptions: Vec::new(),
             keyframes: Keyframes::default(),
+            ring: Ring::default(),
             speaker: Speaker::default(),
             silence_due: None,
             audio_source: None,
@@ -226,6 +231,7 @@ impl State {
             config,
             certificate,
             provider,
+            fingerprint,
             outbox,
             deadlines,
             ..
@@ -236,16 +242,14 @@ impl State {
                 key,
                 provider: std::sync::Arc::clone(provider),
                 certificate,
+                fingerprint,
                 candidates: &config.candidates,
                 ufrag: encode_key(key) + &draws.ufrag,
                 password: draws.password,
                 stream: draws.stream,
+                ssrcs: draws.ssrcs,
                 offer,
                 tracks,
-                flow: match role {
-                    Role::Publisher(_) => Flow::Sends,
-                    Role::Subscriber(_) => Flow::Receives,
-                },
                 client,
                 media,
                 role,
@@ -282,6 +286,7 @@ impl State {
                 self.tell_of_publication(publication, true);
             }
             Role::Subscriber(subscription) => {
+                self.plan_report(key, now + FIRST_REPORT);
                 let Some(subscription) = self.tables.subscriptions.get_mut(subscription) else {
                     return;
                 };
@@ -436,6 +441,9 @@ impl State {
         }
         if let Some(wake) = peer.wake {
             self.deadlines.remove(&(wake, Due::Peer(key)));
+        }
+        if let Some(due) = peer.report_due {
+            self.deadlines.remove(&(due, Due::Report(key)));
         }
         if let Some(due) = peer.consent_due {
             self.deadlines.remove(&(due, Due::Consent(key)));

@@ -1,0 +1,288 @@
+//! What leaves for a subscriber: packets renumbered, sealed and counted, some of them again, and
+//! the reports about them.
+//!
+//! str0m does ICE and DTLS of a subscriber's connection and knows of no media there. The keys
+//! come from its DTLS, and everything under them is sealed here: one sealer a connection.
+
+pub(crate) mod ring;
+pub(crate) mod rtcp;
+pub(crate) mod srtp;
+
+use std::time::Instant;
+
+use crate::codec::Codec;
+use crate::forwarder::Outgoing;
+use crate::request::MediaKind;
+use ring::{Extensions, Packet};
+use rtcp::{Feedback, Sent};
+use srtp::{Failed, Keys, Opener, Sealer};
+
+/// Packets sent again may be a third of all: a subscriber that reports losses without end gets
+/// no more of them. A packet sent earns one credit, one sent again costs [`RESEND_COST`].
+const RESEND_COST: u16 = 2;
+/// What a subscriber has to begin with, and at most: a burst of losses is repaired whole.
+const CREDIT: u16 = 512;
+
+/// One track as a subscriber's answer describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Track {
+    pub(crate) kind: MediaKind,
+    pub(crate) codec: Codec,
+    pub(crate) payload_type: u8,
+    pub(crate) ssrc: u32,
+    /// How packets are sent again (RFC 4588), where the subscriber offers it.
+    pub(crate) rtx: Option<Rtx>,
+    /// The subscriber's ids of the header extensions that are passed on.
+    pub(crate) audio_level: Option<u8>,
+    pub(crate) video_orientation: Option<u8>,
+}
+
+/// The stream of packets that are sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rtx {
+    pub(crate) payload_type: u8,
+    pub(crate) ssrc: u32,
+}
+
+/// What one track has sent.
+struct Sender {
+    track: Track,
+    packets: u32,
+    octets: u32,
+    /// The timestamp of the latest packet, and when it came.
+    latest: Option<(u32, Instant)>,
+    /// The extended sequence number of the next packet that is sent again.
+    next_rtx: u64,
+}
+
+/// The media side of a subscriber's connection.
+pub(crate) struct Egress {
+    senders: Vec<Sender>,
+    cname: String,
+    keys: Option<(Sealer, Opener)>,
+    credit: u16,
+}
+
+impl Egress {
+    /// An egress that waits for its keys.
+    pub(crate) fn new(tracks: Vec<Track>, cname: String) -> Self {
+        let sender = |track| Sender {
+            track,
+            packets: 0,
+            octets: 0,
+            latest: None,
+            next_rtx: 1,
+        };
+        let senders = tracks.into_iter().map(sender).collect();
+        Self {
+            senders,
+            cname,
+            keys: None,
+            credit: CREDIT,
+        }
+    }
+
+    /// Takes the keys of the finished handshake. Those of a connection never change: a second
+    /// sealer would begin its indices anew.
+    pub(crate) fn begin(&mut self, keys: &Keys) -> Result<(), Failed> {
+        if self.keys.is_none() {
+            self.keys = Some(keys.server()?);
+        }
+        Ok(())
+    }
+
+    /// The datagram of a packet with its new numbers; `None` without keys or track.
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        kind: MediaKind,
+        packet: &Packet,
+        outgoing: Outgoing,
+    ) -> Option<Vec<u8>> {
+        let (sealer, _) = self.keys.as_ref()?;
+        let sender = self
+            .senders
+            .iter_mut()
+            .find(|sender| sender.track.kind == kind)?;
+        let Track {
+            payload_type, ssrc, ..
+        } = sender.track;
+        let mut datagram = Vec::with_capacity(packet.payload.len() + HEADROOM);
+        let header = Header {
+            payload_type,
+            marker: packet.marker,
+            ssrc,
+            outgoing,
+        };
+        header.write(&mut datagram, packet.extensions.under(&sender.track));
+        let clear = datagram.len();
+        datagram.extend_from_slice(&packet.payload);
+        sealer
+            .seal_rtp(&mut datagram, clear, outgoing.sequence)
+            .ok()?;
+        sender.packets = sender.packets.wrapping_add(1);
+        // A payload is shorter than a datagram.
+        sender.octets = sender.octets.wrapping_add(packet.payload.len() as u32);
+        if sender
+            .latest
+            .is_none_or(|(latest, _)| is_newer(outgoing.timestamp, latest))
+        {
+            sender.latest = Some((outgoing.timestamp, now));
+        }
+        self.credit = (self.credit + 1).min(CREDIT);
+        Some(datagram)
+    }
+
+    /// The datagram that sends a packet again (RFC 4588 §4); `None` where the subscriber has not
+    /// offered it, or asks for too much.
+    pub(crate) fn resend(
+        &mut self,
+        kind: MediaKind,
+        packet: &Packet,
+        outgoing: Outgoing,
+    ) -> Option<Vec<u8>> {
+        let (sealer, _) = self.keys.as_ref()?;
+        let sender = self
+            .senders
+            .iter_mut()
+            .find(|sender| sender.track.kind == kind)?;
+        let Rtx { payload_type, ssrc } = sender.track.rtx?;
+        self.credit = self.credit.checked_sub(RESEND_COST)?;
+        let sequence = sender.next_rtx;
+        sender.next_rtx += 1;
+        let mut datagram = Vec::with_capacity(packet.payload.len() + HEADROOM);
+        let outgoing_rtx = Outgoing {
+            sequence,
+            timestamp: outgoing.timestamp,
+        };
+        let header = Header {
+            payload_type,
+            marker: packet.marker,
+            ssrc,
+            outgoing: outgoing_rtx,
+        };
+        header.write(&mut datagram, packet.extensions.under(&sender.track));
+        let clear = datagram.len();
+        // The original sequence number, of which 16 bits are on the wire.
+        datagram.extend_from_slice(&(outgoing.sequence as u16).to_be_bytes());
+        datagram.extend_from_slice(&packet.payload);
+        sealer.seal_rtp(&mut datagram, clear, sequence).ok()?;
+        Some(datagram)
+    }
+
+    /// The datagram of the sender reports for all that has been sent; `ntp` is the date of `now`.
+    pub(crate) fn report(&mut self, now: Instant, ntp: u64) -> Option<Vec<u8>> {
+        let sent: Vec<Sent> = self
+            .senders
+            .iter()
+            .filter_map(|sender| sender.report(now, ntp))
+            .collect();
+        if sent.is_empty() {
+            return None;
+        }
+        self.seal(rtcp::reports(&sent, &self.cname))
+    }
+
+    /// The datagram that says goodbye for all that has been sent.
+    pub(crate) fn goodbye(&mut self) -> Option<Vec<u8>> {
+        let sent = self.senders.iter().filter(|sender| sender.packets > 0);
+        let ssrcs: Vec<u32> = sent.map(|sender| sender.track.ssrc).collect();
+        if ssrcs.is_empty() {
+            return None;
+        }
+        self.seal(rtcp::goodbye(&ssrcs))
+    }
+
+    fn seal(&mut self, mut compound: Vec<u8>) -> Option<Vec<u8>> {
+        let (sealer, _) = self.keys.as_mut()?;
+        sealer.seal_rtcp(&mut compound).ok()?;
+        Some(compound)
+    }
+
+    /// What a datagram of the subscriber's feedback says, by kind of track. Refused where it is
+    /// not the subscriber's, or comes again.
+    pub(crate) fn open(&mut self, datagram: &[u8]) -> Result<Vec<(MediaKind, Feedback)>, Failed> {
+        let (_, opener) = self.keys.as_mut().ok_or(Failed)?;
+        let compound = opener.open_rtcp(datagram)?;
+        let of_track = |feedback: Feedback| {
+            let (Feedback::Lost { ssrc, .. } | Feedback::KeyframeWanted { ssrc }) = feedback;
+            let sender = self
+                .senders
+                .iter()
+                .find(|sender| sender.track.ssrc == ssrc)?;
+            Some((sender.track.kind, feedback))
+        };
+        Ok(rtcp::read(&compound)
+            .into_iter()
+            .filter_map(of_track)
+            .collect())
+    }
+}
+
+impl Sender {
+    fn report(&self, now: Instant, ntp: u64) -> Option<Sent> {
+        let (latest, at) = self.latest?;
+        let elapsed = now.saturating_duration_since(at).as_micros();
+        let ticks = elapsed * u128::from(self.track.codec.clock_rate()) / 1_000_000;
+        Some(Sent {
+            ssrc: self.track.ssrc,
+            ntp,
+            // Truncation is the wrap of the timestamp.
+            timestamp: latest.wrapping_add(ticks as u32),
+            packets: self.packets,
+            octets: self.octets,
+        })
+    }
+}
+
+fn is_newer(timestamp: u32, than: u32) -> bool {
+    timestamp.wrapping_sub(than) < 1 << 31
+}
+
+/// Room for a header, its extensions, an original sequence number and a tag.
+const HEADROOM: usize = 12 + 4 + 8 + 2 + 16;
+/// The profile of one-byte header extensions (RFC 8285 §4.2).
+const ONE_BYTE: [u8; 2] = [0xbe, 0xde];
+
+struct Header {
+    payload_type: u8,
+    marker: bool,
+    ssrc: u32,
+    outgoing: Outgoing,
+}
+
+impl Header {
+    /// Writes the header (RFC 3550 §5.1) with extensions of one byte each: id and value.
+    fn write(&self, datagram: &mut Vec<u8>, extensions: [Option<(u8, u8)>; 2]) {
+        let any = extensions.iter().any(Option::is_some);
+        datagram.push(if any { 0x90 } else { 0x80 });
+        datagram.push(self.payload_type | if self.marker { 0x80 } else { 0 });
+        // Of the extended number 16 bits are on the wire.
+        datagram.extend_from_slice(&(self.outgoing.sequence as u16).to_be_bytes());
+        datagram.extend_from_slice(&self.outgoing.timestamp.to_be_bytes());
+        datagram.extend_from_slice(&self.ssrc.to_be_bytes());
+        if any {
+            // At most two elements of two bytes: one word.
+            datagram.extend_from_slice(&ONE_BYTE);
+            datagram.extend_from_slice(&1_u16.to_be_bytes());
+            let begin = datagram.len();
+            for (id, value) in extensions.into_iter().flatten() {
+                datagram.extend_from_slice(&[id << 4, value]);
+            }
+            datagram.resize(begin + 4, 0);
+        }
+    }
+}
+
+impl Extensions {
+    /// The values that a track's subscriber has ids for.
+    fn under(self, track: &Track) -> [Option<(u8, u8)>; 2] {
+        [
+            track.audio_level.zip(self.audio_level),
+            track.video_orientation.zip(self.video_orientation),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests;

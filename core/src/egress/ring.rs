@@ -1,0 +1,85 @@
+//! The latest packets of a publication's track, to be sent again to whoever lost them: one ring,
+//! shared by all subscribers.
+
+use std::sync::Arc;
+
+use crate::limits;
+
+/// What a subscriber gets of a packet, whatever its own numbers are.
+#[derive(Debug, Clone)]
+pub(crate) struct Packet {
+    pub(crate) ssrc: u32,
+    /// The publisher's extended sequence number.
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    pub(crate) extensions: Extensions,
+    pub(crate) payload: Arc<[u8]>,
+}
+
+/// The values of the header extensions that are passed on, as their bytes on the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Extensions {
+    /// RFC 6464 §3: voice activity in the highest bit, the level below it.
+    pub(crate) audio_level: Option<u8>,
+    /// 3GPP TS 26.114 §7.4.5.
+    pub(crate) video_orientation: Option<u8>,
+}
+
+/// The latest packets, by sequence number.
+#[derive(Debug, Default)]
+pub(crate) struct Ring {
+    slots: Vec<Option<Packet>>,
+}
+
+const _: () = assert!(limits::RETRANSMISSION_PACKETS.is_power_of_two());
+
+impl Ring {
+    /// Keeps a packet in place of the one that is a ring's length older.
+    pub(crate) fn keep(&mut self, packet: Packet) {
+        if self.slots.is_empty() {
+            self.slots
+                .resize_with(limits::RETRANSMISSION_PACKETS, || None);
+        }
+        let slot = slot(packet.sequence);
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some(packet);
+        }
+    }
+
+    /// The packet of a source with this sequence number, if it is still there.
+    pub(crate) fn find(&self, ssrc: u32, sequence: u64) -> Option<&Packet> {
+        let packet = self.slots.get(slot(sequence))?.as_ref()?;
+        (packet.ssrc == ssrc && packet.sequence == sequence).then_some(packet)
+    }
+}
+
+fn slot(sequence: u64) -> usize {
+    (sequence % limits::RETRANSMISSION_PACKETS as u64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_packets_are_found_and_no_others() {
+        let packet = |ssrc, sequence| Packet {
+            ssrc,
+            sequence,
+            timestamp: 0,
+            marker: false,
+            extensions: Extensions::default(),
+            payload: Arc::from([]),
+        };
+        let mut ring = Ring::default();
+        assert!(ring.find(1, 0).is_none());
+        let length = limits::RETRANSMISSION_PACKETS as u64;
+        for sequence in 0..=length {
+            ring.keep(packet(1, sequence));
+        }
+        assert!(ring.find(1, 0).is_none(), "it is a ring's length ago");
+        assert!(ring.find(1, 1).is_some() && ring.find(1, length).is_some());
+        assert!(ring.find(2, 1).is_none(), "of another source");
+    }
+}

@@ -1,0 +1,212 @@
+//! RTCP (RFC 3550, RFC 4585): what a subscriber's feedback asks for, and the server's reports.
+
+/// What a subscriber asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Feedback {
+    /// These packets of a source were lost (generic NACK, RFC 4585 §6.2.1).
+    Lost {
+        /// The source.
+        ssrc: u32,
+        /// Sequence numbers.
+        sequences: Vec<u16>,
+    },
+    /// The picture of a source cannot go on (PLI, RFC 4585 §6.3.1; FIR, RFC 5104 §4.3.1).
+    KeyframeWanted {
+        /// The source.
+        ssrc: u32,
+    },
+}
+
+const SENDER_REPORT: u8 = 200;
+const RECEIVER_REPORT: u8 = 201;
+const SOURCE_DESCRIPTION: u8 = 202;
+const GOODBYE: u8 = 203;
+const TRANSPORT_FEEDBACK: u8 = 205;
+const PAYLOAD_FEEDBACK: u8 = 206;
+/// Formats of feedback.
+const NACK: u8 = 1;
+const PLI: u8 = 1;
+const FIR: u8 = 4;
+
+/// Packets that one datagram may report as lost: more are a storm, or a lie.
+const LOST: usize = 128;
+/// Pieces of feedback that are taken from one datagram.
+const PIECES: usize = 16;
+
+/// Reads a compound packet as far as it is well formed.
+pub(crate) fn read(mut compound: &[u8]) -> Vec<Feedback> {
+    let mut feedback = Vec::new();
+    let mut lost = 0;
+    while let [first, kind, l0, l1, ..] = *compound
+        && feedback.len() < PIECES
+        && first >> 6 == 2
+    {
+        let end = 4 * (usize::from(u16::from_be_bytes([l0, l1])) + 1);
+        let Some((packet, rest)) = compound.split_at_checked(end) else {
+            break;
+        };
+        compound = rest;
+        let (format, body) = (first & 0x1f, packet.get(8..).unwrap_or_default());
+        match (kind, format) {
+            (TRANSPORT_FEEDBACK, NACK) => {
+                if let Some(ssrc) = word(body, 0) {
+                    let sequences = lost_sequences(&body[4..], LOST.saturating_sub(lost));
+                    lost += sequences.len();
+                    feedback.push(Feedback::Lost { ssrc, sequences });
+                }
+            }
+            (PAYLOAD_FEEDBACK, PLI) => {
+                feedback.extend(word(body, 0).map(|ssrc| Feedback::KeyframeWanted { ssrc }));
+            }
+            // The source is in the entry, not in the header.
+            (PAYLOAD_FEEDBACK, FIR) => {
+                feedback.extend(word(body, 4).map(|ssrc| Feedback::KeyframeWanted { ssrc }));
+            }
+            _ => {}
+        }
+    }
+    feedback
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at + 4)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+fn lost_sequences(entries: &[u8], most: usize) -> Vec<u16> {
+    let mut sequences = Vec::new();
+    for entry in entries.chunks_exact(4) {
+        let first = u16::from_be_bytes([entry[0], entry[1]]);
+        let following = u16::from_be_bytes([entry[2], entry[3]]);
+        sequences.push(first);
+        let bits = (0..16).filter(|bit| following >> bit & 1 == 1);
+        sequences.extend(bits.map(|bit| first.wrapping_add(bit + 1)));
+    }
+    sequences.truncate(most);
+    sequences
+}
+
+/// What a sender report says of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) ssrc: u32,
+    /// The date as NTP has it: seconds since 1900 in the upper half.
+    pub(crate) ntp: u64,
+    /// The RTP timestamp of the same moment.
+    pub(crate) timestamp: u32,
+    pub(crate) packets: u32,
+    pub(crate) octets: u32,
+}
+
+/// Writes the sender reports of a connection's sources with their descriptions.
+pub(crate) fn reports(sent: &[Sent], cname: &str) -> Vec<u8> {
+    let mut compound = Vec::with_capacity(sent.len() * 64);
+    for source in sent {
+        header(&mut compound, 0, SENDER_REPORT, 6);
+        compound.extend_from_slice(&source.ssrc.to_be_bytes());
+        compound.extend_from_slice(&source.ntp.to_be_bytes());
+        compound.extend_from_slice(&source.timestamp.to_be_bytes());
+        compound.extend_from_slice(&source.packets.to_be_bytes());
+        compound.extend_from_slice(&source.octets.to_be_bytes());
+    }
+    let mut chunks = Vec::new();
+    for source in sent {
+        chunks.extend_from_slice(&source.ssrc.to_be_bytes());
+        // The name has less than 256 bytes: it is made here.
+        chunks.extend_from_slice(&[1, cname.len() as u8]);
+        chunks.extend_from_slice(cname.as_bytes());
+        // An item list ends with at least one zero, at a word's boundary.
+        chunks.push(0);
+        chunks.resize(chunks.len().next_multiple_of(4), 0);
+    }
+    header(
+        &mut compound,
+        sent.len() as u8,
+        SOURCE_DESCRIPTION,
+        chunks.len() / 4,
+    );
+    compound.extend_from_slice(&chunks);
+    compound
+}
+
+/// Writes the goodbye of a connection's sources.
+pub(crate) fn goodbye(ssrcs: &[u32]) -> Vec<u8> {
+    let mut compound = Vec::new();
+    let Some(first) = ssrcs.first() else {
+        return compound;
+    };
+    header(&mut compound, 0, RECEIVER_REPORT, 1);
+    compound.extend_from_slice(&first.to_be_bytes());
+    header(&mut compound, ssrcs.len() as u8, GOODBYE, ssrcs.len());
+    for ssrc in ssrcs {
+        compound.extend_from_slice(&ssrc.to_be_bytes());
+    }
+    compound
+}
+
+fn header(compound: &mut Vec<u8>, count: u8, kind: u8, words: usize) {
+    compound.extend_from_slice(&[0x80 | (count & 0x1f), kind]);
+    compound.extend_from_slice(&(words as u16).to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feedback_is_found_behind_a_report() {
+        let mut compound = vec![0x80, RECEIVER_REPORT, 0, 1, 0, 0, 0, 9];
+        compound.extend([0x81, TRANSPORT_FEEDBACK, 0, 3, 0, 0, 0, 9, 0, 0, 0, 5]);
+        compound.extend([0xff, 0xfe, 0, 0b11]);
+        compound.extend([0x81, PAYLOAD_FEEDBACK, 0, 2, 0, 0, 0, 9, 0, 0, 0, 6]);
+        compound.extend([0x84, PAYLOAD_FEEDBACK, 0, 4, 0, 0, 0, 9, 0, 0, 0, 0]);
+        compound.extend([0, 0, 0, 7, 1, 0, 0, 0]);
+        assert_eq!(
+            read(&compound),
+            [
+                Feedback::Lost {
+                    ssrc: 5,
+                    sequences: vec![0xfffe, 0xffff, 0]
+                },
+                Feedback::KeyframeWanted { ssrc: 6 },
+                Feedback::KeyframeWanted { ssrc: 7 },
+            ]
+        );
+    }
+
+    #[test]
+    fn lengths_that_lie_and_storms_are_cut() {
+        assert!(read(&[0x81, TRANSPORT_FEEDBACK, 0xff, 0xff, 1, 2, 3, 4]).is_empty());
+        assert!(read(&[0x81, TRANSPORT_FEEDBACK, 0, 0]).is_empty());
+        assert!(read(&[0x81, TRANSPORT_FEEDBACK, 0, 1, 0, 0, 0, 9]).is_empty());
+        let mut storm = vec![0x81, TRANSPORT_FEEDBACK, 1, 2, 0, 0, 0, 9, 0, 0, 0, 5];
+        storm.extend([0xff; 256 * 4]);
+        let storm: Vec<u8> = storm.into_iter().cycle().take(50 * 1_036).collect();
+        let feedback = read(&storm);
+        assert!(feedback.len() <= PIECES);
+        let lost = feedback.iter().map(|piece| match piece {
+            Feedback::Lost { sequences, .. } => sequences.len(),
+            Feedback::KeyframeWanted { .. } => 0,
+        });
+        assert!(lost.sum::<usize>() <= LOST);
+    }
+
+    #[test]
+    fn what_is_written_has_the_lengths_that_it_says() {
+        let source = Sent {
+            ssrc: 1,
+            ntp: 2,
+            timestamp: 3,
+            packets: 4,
+            octets: 5,
+        };
+        for compound in [reports(&[source, source], "cname"), goodbye(&[1, 2])] {
+            let mut rest = compound.as_slice();
+            while let [_, _, l0, l1, ..] = *rest {
+                let end = 4 * (usize::from(u16::from_be_bytes([l0, l1])) + 1);
+                rest = &rest[end..];
+            }
+            assert!(rest.is_empty());
+        }
+    }
+}

@@ -1,0 +1,182 @@
+use super::*;
+
+fn hex(digits: &str) -> Vec<u8> {
+    let digits: Vec<u8> = digits.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(pair).collect()
+}
+
+#[test]
+fn session_keys_are_those_of_rfc_3711_appendix_b_3() {
+    let key = hex("E1F97A0D3E018BE0D64FA32C06DE4139");
+    let salt = hex("0EC675AD498AFEEBB6960B3AABE6");
+    let session = |label, length| {
+        let mut out = vec![0; length];
+        derive(&key, &salt, label, &mut out).unwrap();
+        out
+    };
+    assert_eq!(session(0, 16), hex("C61E7A93744F39EE10734AFE3FF7A087"));
+    assert_eq!(session(2, 14), hex("30CBBC08863D8C85D49DB34A9AE1"));
+    assert_eq!(
+        session(1, 20),
+        hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4")
+    );
+}
+
+#[test]
+fn the_key_stream_is_that_of_rfc_3711_appendix_b_2() {
+    let key = UnboundCipherKey::new(&cipher::AES_128, &hex("2B7E151628AED2A6ABF7158809CF4F3C"));
+    let key = EncryptingKey::ctr(key.unwrap()).unwrap();
+    let mut salt = [0; 16];
+    salt[..14].copy_from_slice(&hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD"));
+    let mut stream = [0; 32];
+    apply_counter(&key, counter_block(&salt, 0, 0), &mut stream).unwrap();
+    let expected = hex("E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB");
+    assert_eq!(stream.as_slice(), expected);
+}
+
+/// The session key and salt of RFC 7714 §16.1 and §17.1.
+fn rfc_7714(key: &str) -> Cipher {
+    let key = hex(key);
+    let algorithm = match key.len() {
+        16 => &aead::AES_128_GCM,
+        _ => &aead::AES_256_GCM,
+    };
+    Cipher::Gcm {
+        key: LessSafeKey::new(UnboundKey::new(algorithm, &key).unwrap()),
+        salt: hex("517569642070726F2071756F").try_into().unwrap(),
+    }
+}
+
+const KEY_128: &str = "000102030405060708090a0b0c0d0e0f";
+const KEY_256: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+#[test]
+fn rtp_is_sealed_as_in_rfc_7714_16_1_1_and_16_2_1() {
+    let packet = "8040f17b 8041f8d3 5501a0b2 47616c6c 69612065 7374206f 6d6e6973 20646976 \
+                  69736120 696e2070 61727465 73207472 6573";
+    for (key, sealed) in [
+        (
+            KEY_128,
+            "8040f17b 8041f8d3 5501a0b2 f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5 0d294e6f \
+             42a5f47a 51c7d19b 36de3adf 8833899d 7f27beb1 6a9152cf 765ee439 0cce",
+        ),
+        (
+            KEY_256,
+            "8040f17b 8041f8d3 5501a0b2 32b1de78 a822fe12 ef9f78fa 332e33aa b1801238 9a58e2f3 \
+             b50b2a02 76ffae0f 1ba63799 b87b7aa3 db36dfff d6b0f9bb 7878d7a7 6c13",
+        ),
+    ] {
+        let (rtp, rtcp) = (rfc_7714(key), rfc_7714(key));
+        let sealer = Sealer {
+            rtp,
+            rtcp,
+            next_rtcp: 0,
+        };
+        let mut packet = hex(packet);
+        sealer.seal_rtp(&mut packet, 12, 0xf17b).unwrap();
+        assert_eq!(packet, hex(sealed));
+    }
+}
+
+#[test]
+fn rtcp_is_sealed_and_opened_as_in_rfc_7714_17_1() {
+    let packet = hex(
+        "81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef \
+         deadbeef deadbeef deadbeef deadbeef",
+    );
+    let (rtp, rtcp) = (rfc_7714(KEY_128), rfc_7714(KEY_128));
+    let mut sealer = Sealer {
+        rtp,
+        rtcp,
+        next_rtcp: 0x5d4,
+    };
+    let mut sealed = packet.clone();
+    sealer.seal_rtcp(&mut sealed).unwrap();
+    let expected = hex(
+        "81c8000d 4d617273 63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d c676a5f1 \
+         730d6fda 4ce09b46 86303ded 0bb9275b c84aa458 96cf4d2f c5abf872 45d9eade 800005d4",
+    );
+    assert_eq!(sealed, expected);
+    let mut opener = Opener {
+        rtcp: rfc_7714(KEY_128),
+        window: Window::default(),
+    };
+    assert_eq!(opener.open_rtcp(&sealed), Ok(packet));
+    assert_eq!(opener.open_rtcp(&sealed), Err(Failed), "it has come before");
+}
+
+fn keys(profile: Profile) -> Keys {
+    let length = 2 * (profile.key_bytes() + profile.salt_bytes());
+    // Both directions alike, so that one side can open what it has sealed.
+    let mut material = vec![7; length];
+    let salts = 2 * profile.key_bytes();
+    material[salts..].fill(9);
+    Keys { profile, material }
+}
+
+const PROFILES: [Profile; 3] = [
+    Profile::Aes128CmSha1,
+    Profile::Aes128Gcm,
+    Profile::Aes256Gcm,
+];
+
+#[test]
+fn feedback_is_opened_once_and_only_untouched() {
+    for profile in PROFILES {
+        let (mut sealer, mut opener) = keys(profile).server().unwrap();
+        let packet = [&[0x80, 201, 0, 1, 0, 0, 0, 5][..], &[1; 24]].concat();
+        let seal = |sealer: &mut Sealer| {
+            let mut sealed = packet.clone();
+            sealer.seal_rtcp(&mut sealed).unwrap();
+            sealed
+        };
+        let first = seal(&mut sealer);
+        for at in 0..first.len() {
+            let mut touched = first.clone();
+            touched[at] ^= 1;
+            assert_eq!(
+                opener.open_rtcp(&touched),
+                Err(Failed),
+                "{profile:?} byte {at}"
+            );
+        }
+        for length in 0..first.len() {
+            assert_eq!(opener.open_rtcp(&first[..length]), Err(Failed));
+        }
+        let second = seal(&mut sealer);
+        assert_eq!(opener.open_rtcp(&second).as_ref(), Ok(&packet));
+        assert_eq!(
+            opener.open_rtcp(&first).as_ref(),
+            Ok(&packet),
+            "late, but new"
+        );
+        assert_eq!(opener.open_rtcp(&first), Err(Failed), "again");
+        let later = (0..100).map(|_| seal(&mut sealer)).last().unwrap();
+        assert!(opener.open_rtcp(&later).is_ok());
+        let (mut other, _) = keys(profile).server().unwrap();
+        assert_eq!(
+            opener.open_rtcp(&seal(&mut other)),
+            Err(Failed),
+            "too old to tell"
+        );
+    }
+}
+
+#[test]
+fn material_that_is_too_short_is_refused() {
+    for profile in PROFILES {
+        let mut keys = keys(profile);
+        keys.material.pop();
+        assert!(keys.server().is_err());
+    }
+}
+
+#[test]
+fn an_index_is_never_used_twice() {
+    let (mut sealer, _) = keys(Profile::Aes128Gcm).server().unwrap();
+    sealer.next_rtcp = ENCRYPTED - 1;
+    let packet = vec![0x80, 201, 0, 1, 0, 0, 0, 5];
+    assert_eq!(sealer.seal_rtcp(&mut packet.clone()), Err(Failed));
+    assert_eq!(sealer.seal_rtcp(&mut packet.clone()), Err(Failed));
+}
