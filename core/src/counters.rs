@@ -43,6 +43,8 @@ counters! {
     gauge rooms = "parlor_rooms";
     /// Participants, counted once for each room that they are in.
     gauge participants = "parlor_participants";
+    /// Media connections.
+    gauge peers = "parlor_peers";
     /// Streams that are published.
     gauge publications = "parlor_publications";
     /// Streams that are played.

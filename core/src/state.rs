@@ -417,6 +417,7 @@ impl State {
         Counters {
             rooms: self.tables.rooms.len() as u64,
             participants: participants.sum::<usize>() as u64,
+            peers: self.peers.len() as u64,
             publications: self.tables.publications.len() as u64,
             subscriptions: self.tables.subscriptions.len() as u64,
             ..self.counters

@@ -16,7 +16,7 @@ const START_MS = 15_000;
 const STOP_MS = 10_000;
 const EMPTY_MS = 10_000;
 
-const GAUGES = ['rooms', 'participants', 'publications', 'subscriptions'];
+const GAUGES = ['rooms', 'participants', 'publications', 'subscriptions', 'peers'];
 /** What no browser with the published SDK may ever be counted for. */
 const FAULTS = [
   'dtls_failed_total',
