@@ -39,6 +39,13 @@ pub(super) fn fail(method: &str, sentence: &str, out: &mut Outbox) {
     out.push_message("fail", [json!({ "apiMethod": method, "info": sentence })]);
 }
 
+/// Tells a client that its place in a room has been taken by one that knew its token.
+pub(super) fn replaced(room: &RoomName, out: &mut Outbox) {
+    let info = "You have joined this room from elsewhere";
+    let data = json!({ "apiMethod": "join", "info": info, "room": room.as_str() });
+    out.push_message("fail", [data]);
+}
+
 /// Ends a room command.
 pub(super) fn data_status(operation: &Id, result: Result<(), &str>, out: &mut Outbox) {
     let operation = operation.as_str();

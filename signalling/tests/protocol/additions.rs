@@ -78,7 +78,8 @@ fn a_client_that_is_replaced_is_told_and_may_join_again() {
     let mut world = World::new();
     let alice = world.participant("alice");
     world.tell(alice, News::Replaced { room: room() });
-    let data = json!([{ "apiMethod": "join", "info": "You have joined this room from elsewhere" }]);
+    let info = "You have joined this room from elsewhere";
+    let data = json!([{ "apiMethod": "join", "info": info, "room": "r" }]);
     assert_eq!(
         world.hear_one(alice),
         json!({ "message": "fail", "data": data })

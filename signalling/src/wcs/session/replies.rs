@@ -212,9 +212,9 @@ impl Session {
                     participant = self.participant(),
                     "replaced"
                 );
+                answer::replaced(&room, out);
                 self.rooms.remove(&room);
                 self.streams.forget(&Place::Room(room), self.streams.next());
-                answer::fail("join", "You have joined this room from elsewhere", out);
             }
             News::CodecMismatch {
                 media,
