@@ -73,6 +73,8 @@ counters! {
     counter consent_expired = "parlor_consent_expired_total";
     /// Peers whose DTLS failed.
     counter dtls_failed = "parlor_dtls_failed_total";
+    /// Peers that were ended by a fault of a library, which is one of ours to mend.
+    counter panics_contained = "parlor_contained_panics_total";
     /// Peers that broke the protocol otherwise.
     counter peers_failed = "parlor_failed_peers_total";
     /// Datagrams from addresses that no connectivity check has validated.

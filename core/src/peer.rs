@@ -72,6 +72,8 @@ pub(crate) enum PeerNews {
 pub(crate) enum Lost {
     /// In the DTLS handshake, or by a certificate that is not the one of the offer.
     Dtls,
+    /// By a fault in the libraries below, which would have ended the process.
+    Panicked,
     /// Otherwise.
     Other,
 }
@@ -133,6 +135,8 @@ pub(crate) struct Peer {
     /// When the latest check was authenticated (consent, RFC 7675).
     pub(crate) consented: Instant,
     pub(crate) live: bool,
+    /// str0m has failed: nothing is asked of it any more.
+    failed: bool,
     /// When it must have connected.
     pub(crate) connects_by: Instant,
     /// When the machine looks next whether it has fallen silent.
@@ -160,17 +164,26 @@ impl Peer {
         outbox: &mut Outbox,
         change: impl FnOnce(&mut Rtc) -> Result<(), RtcError>,
     ) {
-        let changed = change(&mut self.rtc)
-            .and_then(|()| self.rtc.handle_input(Input::Timeout(now)))
-            .and_then(|()| self.drain(outbox));
-        self.report(outbox, changed);
+        self.run(outbox, |peer, outbox| {
+            change(&mut peer.rtc)?;
+            peer.rtc.handle_input(Input::Timeout(now))?;
+            peer.drain(outbox)
+        });
     }
 
-    fn report(&self, outbox: &mut Outbox, changed: Result<(), RtcError>) {
-        if let Err(error) = changed {
-            outbox
-                .news
-                .push_back((self.key, PeerNews::Lost(lost(&error))));
+    /// Runs str0m for this peer, unless it has failed before.
+    fn run(
+        &mut self,
+        outbox: &mut Outbox,
+        run: impl FnOnce(&mut Self, &mut Outbox) -> Result<(), RtcError>,
+    ) {
+        if self.failed {
+            return;
+        }
+        if let Err(lost) = contained(|| run(self, outbox)) {
+            self.failed = true;
+            self.due = None;
+            outbox.news.push_back((self.key, PeerNews::Lost(lost)));
         }
     }
 
@@ -258,10 +271,11 @@ impl Peer {
             return false;
         };
         self.nominating = stun::nominates(contents);
-        let handled = self.rtc.handle_input(Input::Receive(now, receive));
-        let handled = handled.and_then(|()| self.drain(outbox));
+        self.run(outbox, |peer, outbox| {
+            peer.rtc.handle_input(Input::Receive(now, receive))?;
+            peer.drain(outbox)
+        });
         self.nominating = false;
-        self.report(outbox, handled);
         self.take_keys(outbox);
         true
     }
@@ -468,6 +482,19 @@ impl Peer {
     }
 }
 
+/// Keeps a panic in the libraries below from anybody but the peer that it is about: they meet what
+/// the network sends, and overflow is checked in them too. What it leaves behind is never used
+/// again.
+fn contained<T>(run: impl FnOnce() -> Result<T, RtcError>) -> Result<T, Lost> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
+        Ok(ran) => ran.map_err(|error| lost(&error)),
+        Err(_) => {
+            tracing::error!("a library failed for one peer, which is ended");
+            Err(Lost::Panicked)
+        }
+    }
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "str0m's errors are non-exhaustive"
@@ -478,5 +505,19 @@ fn lost(error: &RtcError) -> Lost {
         // Once an offer is accepted, the remote SDP can only be wrong about the fingerprint.
         RtcError::Dtls(_) | RtcError::RemoteSdp(_) => Lost::Dtls,
         _ => Lost::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_below_is_the_end_of_one_peer() {
+        assert_eq!(contained(|| Ok(1)), Ok(1));
+        assert_eq!(
+            contained::<()>(|| panic!("a fault in a library")),
+            Err(Lost::Panicked)
+        );
     }
 }

@@ -310,6 +310,10 @@ impl State {
                 self.counters.dtls_failed += 1;
                 EndReason::DtlsFailed
             }
+            Lost::Panicked => {
+                self.counters.panics_contained += 1;
+                EndReason::Failed
+            }
             Lost::Other => {
                 self.counters.peers_failed += 1;
                 EndReason::Failed

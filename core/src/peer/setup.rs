@@ -11,6 +11,7 @@ use str0m::media::Frequency;
 use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, IceCreds, Rtc, RtcConfig, RtcError};
 
+use super::contained;
 use super::{Ingress, Line, Media, Outbox, Peer, Role, UNNAMED_SOURCES};
 use crate::arrivals::Arrivals;
 use crate::codec::Codec;
@@ -57,19 +58,14 @@ impl Peer {
         outbox: &mut Outbox,
         blueprint: Blueprint<'_>,
     ) -> Result<(Self, String), RequestError> {
-        let mut rtc = config(&blueprint).build(now);
-        for candidate in blueprint.candidates {
-            let candidate = Candidate::host(*candidate, "udp").map_err(|error| bad(&error))?;
-            rtc.add_local_candidate(candidate);
-        }
-        let (media, answer) = match blueprint.role {
-            Role::Publisher(_) => receive(now, &mut rtc, &blueprint)?,
-            Role::Subscriber(_) => send(&mut rtc, &blueprint)?,
-        };
+        let begun = contained(|| Ok(begin(now, &blueprint)));
+        let (rtc, flow, answer) = begun
+            .map_err(|_| bad(&"it could not be negotiated"))
+            .flatten()?;
         let mut peer = Self {
             rtc,
             key: blueprint.key,
-            flow: media,
+            flow,
             client: blueprint.client,
             media: blueprint.media,
             role: blueprint.role,
@@ -79,6 +75,7 @@ impl Peer {
             nominating: false,
             consented: now,
             live: false,
+            failed: false,
             connects_by: now + limits::CONNECT_TIMEOUT,
             consent_due: None,
             report_due: None,
@@ -89,6 +86,20 @@ impl Peer {
         peer.mutate(now, outbox, |_| Ok(()));
         Ok((peer, answer))
     }
+}
+
+/// A connection that waits for its client, with the answer for it.
+fn begin(now: Instant, blueprint: &Blueprint<'_>) -> Result<(Rtc, Media, String), RequestError> {
+    let mut rtc = config(blueprint).build(now);
+    for candidate in blueprint.candidates {
+        let candidate = Candidate::host(*candidate, "udp").map_err(|error| bad(&error))?;
+        rtc.add_local_candidate(candidate);
+    }
+    let (flow, answer) = match blueprint.role {
+        Role::Publisher(_) => receive(now, &mut rtc, blueprint)?,
+        Role::Subscriber(_) => send(&mut rtc, blueprint)?,
+    };
+    Ok((rtc, flow, answer))
 }
 
 /// Lets str0m receive what a publisher sends.
