@@ -180,7 +180,10 @@ impl Peer {
         if self.failed {
             return;
         }
-        if let Err(lost) = contained(|| run(self, outbox)) {
+        let ran = contained(|| run(self, outbox));
+        // Always, so that no keys wait for the next peer that is run.
+        self.take_keys(outbox);
+        if let Err(lost) = ran {
             self.failed = true;
             self.due = None;
             outbox.news.push_back((self.key, PeerNews::Lost(lost)));
@@ -276,7 +279,6 @@ impl Peer {
             peer.drain(outbox)
         });
         self.nominating = false;
-        self.take_keys(outbox);
         true
     }
 
