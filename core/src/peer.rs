@@ -180,6 +180,8 @@ impl Peer {
         if self.failed {
             return;
         }
+        // What another handshake in this thread has left is not this peer's.
+        let _ = crypto::take_keys();
         let ran = contained(|| run(self, outbox));
         // Always, so that no keys wait for the next peer that is run.
         self.take_keys(outbox);
