@@ -90,6 +90,25 @@ impl Codec {
         }
     }
 
+    /// The codec of sound that it is, if it is one.
+    pub(crate) fn audio(self) -> Option<AudioCodec> {
+        match self {
+            Self::Opus => Some(AudioCodec::Opus),
+            Self::Pcmu => Some(AudioCodec::Pcmu),
+            Self::Pcma => Some(AudioCodec::Pcma),
+            Self::Vp8 | Self::H264(_) => None,
+        }
+    }
+
+    /// The codec of a picture that it is, if it is one.
+    pub(crate) fn video(self) -> Option<VideoCodec> {
+        match self {
+            Self::Vp8 => Some(VideoCodec::Vp8),
+            Self::H264(_) => Some(VideoCodec::H264),
+            Self::Opus | Self::Pcmu | Self::Pcma => None,
+        }
+    }
+
     /// Ticks of the RTP timestamp in a second.
     pub(crate) fn clock_rate(self) -> u32 {
         match self {

@@ -55,6 +55,8 @@ counters! {
     counter transmits = "parlor_transmits_total";
     /// Packets of publishers.
     counter packets = "parlor_ingress_packets_total";
+    /// Packets of publishers that are not browsers.
+    counter ingested = "parlor_ingested_packets_total";
     /// Packets passed on to subscribers.
     counter forwarded = "parlor_forwarded_packets_total";
     /// Packets sent again to subscribers that lost them.

@@ -37,6 +37,8 @@ pub(crate) struct Forwarder {
     /// The sequence number of the first packet.
     start: u64,
     run: Option<Run>,
+    /// The packets up to the next one that a receiver can begin with are left out.
+    skipping: bool,
     /// Another source has begun, not yet with a packet that a receiver can begin with.
     switching: bool,
 }
@@ -71,6 +73,7 @@ impl Forwarder {
             clock_rate: codec.clock_rate(),
             start,
             run: None,
+            skipping: false,
             switching: false,
         }
     }
@@ -80,6 +83,12 @@ impl Forwarder {
         self.run.is_none() || self.switching
     }
 
+    /// The next packet that a receiver can begin with follows on what was passed on, whatever
+    /// lies between them.
+    pub(crate) fn skip(&mut self) {
+        self.skipping = true;
+    }
+
     /// Which packet the subscriber has, or misses, under a sequence number.
     pub(crate) fn origin(&self, sequence: u16) -> Option<Origin> {
         self.run.as_ref()?.origin(sequence)
@@ -87,10 +96,11 @@ impl Forwarder {
 
     /// Where `packet` goes, if it is passed on.
     pub(crate) fn forward(&mut self, packet: Incoming) -> Option<Outgoing> {
-        let known = self.run.as_ref().map(|run| run.ssrc == packet.ssrc);
+        let goes_on = |run: &Run| run.ssrc == packet.ssrc && !self.skipping;
+        let known = self.run.as_ref().map(goes_on);
         self.switching = known == Some(false) && !packet.entry;
         match &mut self.run {
-            Some(run) if run.ssrc == packet.ssrc => run.next(packet),
+            Some(run) if known == Some(true) => run.next(packet),
             Some(_) | None if !packet.entry => None,
             None => {
                 let run = Run::begin(
@@ -106,6 +116,7 @@ impl Forwarder {
             }
             Some(run) => {
                 let outgoing = run.after(packet, self.clock_rate);
+                self.skipping = false;
                 *run = Run::begin(packet, outgoing);
                 Some(outgoing)
             }

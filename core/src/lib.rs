@@ -20,7 +20,9 @@ pub mod epoch;
 mod event;
 mod forwarder;
 mod history;
+mod ingest;
 pub mod limits;
+mod media_packet;
 mod names;
 mod peer;
 mod request;
@@ -39,10 +41,11 @@ pub use crypto::Certificate;
 pub use entropy::Seed;
 pub use event::{EndReason, Event, News};
 pub use limits::Limits;
+pub use media_packet::{MediaPacket, SinkPacket};
 pub use names::{Identity, NameError, Place, PublicationName, RoomName};
 pub use request::{
     ClientId, MediaId, MediaKind, Member, Muted, Reply, Request, RequestError, ResumeToken, Said,
-    TooMany,
+    TooMany, VideoFormat,
 };
 pub use sfu::Sfu;
 pub use transmit::{Datagram, Deadline, Transmit, Wake};

@@ -38,6 +38,16 @@ pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Packets kept for retransmission per video subscription.
 pub const RETRANSMISSION_PACKETS: usize = 512;
+/// Largest payload of an ingest's packet: with everything that is put around it, it goes
+/// through networks without being fragmented.
+pub const MEDIA_PAYLOAD: usize = 1200;
+/// Packets of an ingest's picture that are kept since its latest key frame; more of them are
+/// none.
+pub const GOP_PACKETS: usize = 8192;
+/// Bytes of them.
+pub const GOP_BYTES: usize = 4 * 1024 * 1024;
+/// How old the key frame may be that somebody begins to play with.
+pub const GOP_AGE: Duration = Duration::from_secs(4);
 
 const _: () = assert!(
     HISTORY_BYTES >= MESSAGE_BYTES,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::config::{AudioCodec, VideoCodec};
 #[cfg(doc)]
 use crate::limits::Limits;
 use crate::names::{Identity, Place, PublicationName, RoomName};
@@ -81,6 +82,43 @@ pub enum Request {
         /// The SDP offer: `recvonly` (or `sendrecv`), up to one audio and one video section.
         offer: String,
     },
+    /// Offer a stream whose packets the caller brings by [`Sfu::handle_media`]: an ingest. It is
+    /// live at once. Answered by [`Reply::Done`], then [`News::Live`](crate::News::Live).
+    ///
+    /// [`Sfu::handle_media`]: crate::Sfu::handle_media
+    Ingest {
+        /// The caller's number for the new publication.
+        media: MediaId,
+        /// Where it is published; the client must be a participant of that room.
+        place: Place,
+        /// What it is called, unique in its place.
+        name: PublicationName,
+        /// The codec of its sound, if it has any.
+        audio: Option<AudioCodec>,
+        /// The format of its picture, if it has one.
+        video: Option<VideoFormat>,
+    },
+    /// Play a stream whose packets the caller takes by [`Sfu::poll_media`]: a sink. Answered by
+    /// [`Reply::Sink`]; packets come from the next key frame on, which is asked for.
+    ///
+    /// [`Sfu::poll_media`]: crate::Sfu::poll_media
+    Sink {
+        /// The caller's number for the new subscription.
+        media: MediaId,
+        /// Where the publication is; the client must be a participant of that room.
+        place: Place,
+        /// Which publication.
+        name: PublicationName,
+        /// The codecs of sound that the caller takes.
+        audio: Vec<AudioCodec>,
+        /// The codecs of pictures that the caller takes.
+        video: Vec<VideoCodec>,
+    },
+    /// A sink of this client has lost its picture.
+    WantKeyframe {
+        /// Which subscription of this client.
+        media: MediaId,
+    },
     /// End a publication or subscription of this client. Its own end is not told as news.
     Stop {
         /// Which.
@@ -111,6 +149,18 @@ pub enum Request {
     },
     /// The client is gone: it leaves all rooms and all its media ends, without news to itself.
     Disconnect,
+}
+
+/// The picture of an ingest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VideoFormat {
+    /// VP8 (RFC 7741).
+    Vp8,
+    /// H.264 (RFC 6184) in packetization mode 1.
+    H264 {
+        /// profile_idc, profile-iop and level_idc, a byte each (RFC 6184 §8.1).
+        profile_level_id: u32,
+    },
 }
 
 /// What a publication says of its muted parts.
@@ -188,6 +238,18 @@ pub enum Reply {
         audio: bool,
         /// A picture is part of the stream.
         video: bool,
+        /// What the publication says of its muted parts.
+        muted: Muted,
+    },
+    /// The client's sink is set up: what it gets. `None` where the publication has nothing of the
+    /// kind, or has it in a codec that the caller does not take; not both.
+    Sink {
+        /// The codec of the sound.
+        audio: Option<AudioCodec>,
+        /// The codec of the picture.
+        video: Option<VideoCodec>,
+        /// The codec of a picture that the caller does not take.
+        refused_video: Option<VideoCodec>,
         /// What the publication says of its muted parts.
         muted: Muted,
     },

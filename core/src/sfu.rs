@@ -6,7 +6,8 @@ use crate::crypto::Certificate;
 use crate::entropy::{Entropy, Seed};
 use crate::state::{Draws, State};
 use crate::{
-    ClientId, Config, Counters, Datagram, Deadline, Event, Reply, Request, RequestError, Transmit,
+    ClientId, Config, Counters, Datagram, Deadline, Event, MediaId, MediaPacket, Reply, Request,
+    RequestError, SinkPacket, Transmit,
 };
 
 /// The rooms of one worker, their peers and the media between them.
@@ -15,7 +16,8 @@ use crate::{
 /// calls give the same outputs, byte for byte.
 ///
 /// After every `handle_*` call the caller takes out what there is, in this order: datagrams by
-/// [`Sfu::poll_transmit`], news by [`Sfu::poll_event`], both until `None`, and then the next
+/// [`Sfu::poll_transmit`], news by [`Sfu::poll_event`], media of sinks by
+/// [`Sfu::poll_media`], all until `None`, and then the next
 /// deadline by [`Sfu::poll_timeout`]. Instants must not go back.
 pub struct Sfu {
     entropy: Entropy,
@@ -52,6 +54,19 @@ impl Sfu {
         entropy.lend(|| state.handle_request(now, client, request, draws))
     }
 
+    /// Takes a packet of an ingest in: one of a stream that [`Request::Ingest`] has begun. Others
+    /// are counted and dropped.
+    pub fn handle_media(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        media: MediaId,
+        packet: MediaPacket<'_>,
+    ) {
+        let Self { entropy, state } = self;
+        entropy.lend(|| state.handle_media(now, client, media, packet));
+    }
+
     /// Does what is due at `now`. Early or repeated calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         let Self { entropy, state } = self;
@@ -66,6 +81,11 @@ impl Sfu {
     /// The next news for a client.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.state.poll_event()
+    }
+
+    /// The next packet for a sink.
+    pub fn poll_media(&mut self) -> Option<SinkPacket> {
+        self.state.poll_media()
     }
 
     /// When to come back, and why.

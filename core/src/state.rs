@@ -1,6 +1,7 @@
 //! The machine behind the doors: tables, peers, and the time that things are due.
 
 mod forward;
+mod ingest;
 mod media;
 mod rooms;
 mod speaking;
@@ -18,10 +19,11 @@ use crate::crypto::{self, Certificate};
 use crate::entropy::Entropy;
 use crate::event::{EndReason, Event, News};
 use crate::limits;
+use crate::media_packet::SinkPacket;
 use crate::peer::{Lost, Outbox, Path, Peer, PeerNews, Role, SENT_SOURCES};
 use crate::request::{ClientId, Reply, Request, RequestError};
 use crate::stun::{self, Protocol};
-use crate::tables::{PeerKey, PublicationKey, Tables};
+use crate::tables::{PeerKey, PublicationKey, SubscriptionKey, Tables};
 use crate::transmit::{Datagram, Deadline, Transmit, Wake};
 
 /// What is due at an instant.
@@ -33,6 +35,7 @@ enum Due {
     Keyframe(PublicationKey),
     Silence(PublicationKey),
     Report(PeerKey),
+    Replay(SubscriptionKey),
 }
 
 /// Randomness that a request may need, drawn before the entropy is lent to the libraries below.
@@ -93,6 +96,8 @@ pub(crate) struct State {
     deadlines: BTreeSet<(Instant, Due)>,
     outbox: Outbox,
     events: VecDeque<Event>,
+    /// Packets for sinks.
+    media: VecDeque<SinkPacket>,
     counters: Counters,
     /// The first instant that was given.
     begun: Instant,
@@ -113,6 +118,7 @@ impl State {
             deadlines: BTreeSet::new(),
             outbox: Outbox::default(),
             events: VecDeque::new(),
+            media: VecDeque::new(),
             counters: Counters::default(),
             latest: now,
         }
@@ -154,6 +160,21 @@ impl State {
                 name,
                 offer,
             } => self.subscribe(now, (client, media), &place, name, &offer, draws),
+            Request::Ingest {
+                media,
+                place,
+                name,
+                audio,
+                video,
+            } => self.ingest((client, media), &place, name, (audio, video)),
+            Request::Sink {
+                media,
+                place,
+                name,
+                audio,
+                video,
+            } => self.sink(now, (client, media), &place, name, (&audio, &video), &draws),
+            Request::WantKeyframe { media } => self.want_keyframe_for(now, client, media),
             Request::Stop { media } => self.stop(now, client, media),
             Request::SetMuted { media, kind, muted } => self.set_muted(client, media, kind, muted),
             Request::SendData { media, payload } => self.send_data(client, media, &payload),
@@ -259,6 +280,7 @@ impl State {
                 Due::Keyframe(key) => self.request_keyframe(now, key),
                 Due::Silence(key) => self.check_silence(now, key),
                 Due::Report(key) => self.report(now, key),
+                Due::Replay(key) => self.go_on_replaying(now, key),
             }
             self.hear_all(now);
         }
@@ -399,6 +421,10 @@ impl State {
         self.events.pop_front()
     }
 
+    pub(crate) fn poll_media(&mut self) -> Option<SinkPacket> {
+        self.media.pop_front()
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Deadline> {
         let (at, due) = self.deadlines.first()?;
         let reason = match due {
@@ -408,6 +434,7 @@ impl State {
             Due::Keyframe(_) => Wake::Keyframe,
             Due::Silence(_) => Wake::Silence,
             Due::Report(_) => Wake::Report,
+            Due::Replay(_) => Wake::Replay,
         };
         Some(Deadline { at: *at, reason })
     }
@@ -433,8 +460,14 @@ impl State {
         let tables = &self.tables;
         assert_eq!(tables.room_names.len(), tables.rooms.len());
         assert_eq!(tables.publication_names.len(), tables.publications.len());
+        let origins = tables
+            .publications
+            .values()
+            .map(|stream| stream.origin.peer());
+        let destinations = tables.subscriptions.values();
+        let destinations = destinations.map(|stream| stream.destination.peer());
         assert_eq!(
-            tables.publications.len() + tables.subscriptions.len(),
+            origins.chain(destinations).flatten().count(),
             self.peers.len()
         );
         for (path, key) in &tables.paths {
@@ -450,6 +483,7 @@ impl State {
                     self.peers.contains_key(*key)
                 }
                 Due::Keyframe(key) | Due::Silence(key) => tables.publications.contains_key(*key),
+                Due::Replay(key) => tables.subscriptions.contains_key(*key),
             };
             assert!(owned, "a deadline ends with what it is for: {due:?}");
         }

@@ -8,6 +8,7 @@ use slotmap::{SlotMap, new_key_type};
 use crate::egress::ring::Ring;
 use crate::forwarder::Forwarder;
 use crate::history::History;
+use crate::ingest::{Ingest, Replay};
 use crate::names::{Identity, PublicationName, RoomName};
 use crate::peer::Path;
 use crate::request::{ClientId, MediaId, MediaKind, Muted, ResumeToken};
@@ -88,7 +89,8 @@ pub(crate) struct Publication {
     /// The room it is in; `None` outside of rooms.
     pub(crate) room: Option<RoomKey>,
     pub(crate) client: ClientId,
-    pub(crate) peer: PeerKey,
+    pub(crate) media: MediaId,
+    pub(crate) origin: Origin,
     pub(crate) codecs: Codecs,
     /// The others of the room have been told of it.
     pub(crate) announced: bool,
@@ -114,6 +116,42 @@ impl Publication {
     }
 }
 
+/// Where the packets of a publication come from.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// A WebRTC connection.
+    Peer(PeerKey),
+    /// The caller brings them.
+    Ingest(Box<Ingest>),
+}
+
+impl Origin {
+    pub(crate) fn peer(&self) -> Option<PeerKey> {
+        match self {
+            Self::Peer(key) => Some(*key),
+            Self::Ingest(_) => None,
+        }
+    }
+}
+
+/// Where the packets of a subscription go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// A WebRTC connection.
+    Peer(PeerKey),
+    /// The caller takes them.
+    Sink,
+}
+
+impl Destination {
+    pub(crate) fn peer(self) -> Option<PeerKey> {
+        match self {
+            Self::Peer(key) => Some(key),
+            Self::Sink => None,
+        }
+    }
+}
+
 /// The key frame requests to one publisher.
 #[derive(Debug, Default)]
 pub(crate) struct Keyframes {
@@ -132,8 +170,10 @@ pub(crate) struct Subscription {
     pub(crate) room: Option<RoomKey>,
     pub(crate) client: ClientId,
     pub(crate) media: MediaId,
-    pub(crate) peer: PeerKey,
+    pub(crate) destination: Destination,
     pub(crate) live: bool,
+    /// The way through what an ingest has sent since its latest key frame, while behind.
+    pub(crate) replay: Option<Replay>,
     pub(crate) audio: Option<Forwarder>,
     pub(crate) video: Option<Forwarder>,
 }

@@ -49,4 +49,6 @@ pub enum Wake {
     Silence,
     /// A key frame request that was held back.
     Keyframe,
+    /// The next part of what a subscriber is shown of the past.
+    Replay,
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use parlor_core::simulation::Randomness;
 use parlor_core::{
-    Certificate, ClientId, Config, Datagram, Event, Identity, MediaId, News, Place,
-    PublicationName, Reply, Request, RequestError, RoomName, Seed, Sfu, Transmit,
+    Certificate, ClientId, Config, Datagram, Event, Identity, MediaId, MediaPacket, News, Place,
+    PublicationName, Reply, Request, RequestError, RoomName, Seed, Sfu, SinkPacket, Transmit,
 };
 use sha2::{Digest, Sha256};
 
@@ -58,6 +58,8 @@ pub struct World {
     pub clients: Vec<Client>,
     /// News that the machine has told, oldest first.
     pub events: Vec<Event>,
+    /// Packets that sinks were given, and when, oldest first.
+    pub sunk: Vec<(Instant, SinkPacket)>,
     addresses: BTreeMap<SocketAddr, ClientKey>,
     flights: BTreeMap<(Instant, u64), (End, Vec<u8>)>,
     launched: u64,
@@ -101,6 +103,7 @@ impl World {
             network: Network::default(),
             clients: Vec::new(),
             events: Vec::new(),
+            sunk: Vec::new(),
             addresses: BTreeMap::new(),
             flights: BTreeMap::new(),
             launched: 0,
@@ -202,13 +205,20 @@ impl World {
                     .map_or_else(|| sdp.clone(), |edit| edit(&sdp));
                 connection.accept(&sdp);
             }
-            Reply::Done | Reply::Joined { .. } | Reply::Available(_) => {
+            Reply::Done | Reply::Joined { .. } | Reply::Sink { .. } | Reply::Available(_) => {
                 unreachable!("an offer is answered")
             }
         }
         self.addresses.insert(connection.address, key);
         self.clients.push(connection);
         Ok(key)
+    }
+
+    /// Brings a packet of an ingest.
+    pub fn media(&mut self, client: u64, media: u32, packet: MediaPacket<'_>) {
+        self.sfu
+            .handle_media(self.now, ClientId(client), MediaId(media), packet);
+        self.drain();
     }
 
     /// Lets time pass.
@@ -289,6 +299,10 @@ impl World {
         while let Some(event) = self.sfu.poll_event() {
             self.note(format!("{event:?}").as_bytes());
             self.events.push(event);
+        }
+        while let Some(packet) = self.sfu.poll_media() {
+            self.note(format!("{packet:?}").as_bytes());
+            self.sunk.push((self.now, packet));
         }
     }
 

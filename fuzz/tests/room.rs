@@ -34,7 +34,9 @@ fn join(world: &mut World, client: u64, name: &str) -> (Vec<Said>, Vec<Identity>
             resume,
             ..
         } => (history, speakers, resume),
-        Reply::Done | Reply::Answer { .. } | Reply::Available(_) => unreachable!("a join"),
+        Reply::Done | Reply::Answer { .. } | Reply::Sink { .. } | Reply::Available(_) => {
+            unreachable!("a join")
+        }
     }
 }
 

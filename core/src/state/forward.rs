@@ -1,8 +1,10 @@
 //! The way of a packet from a publisher to its subscribers, and of a key frame request back.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use slotmap::SlotMap;
 use str0m::rtp::{ExtensionValues, RtpPacket};
 
 use super::{Due, State};
@@ -10,8 +12,10 @@ use crate::egress::ring::{Extensions, Packet};
 use crate::epoch;
 use crate::forwarder::{Incoming, Outgoing, is_entry};
 use crate::limits;
+use crate::media_packet::SinkPacket;
+use crate::peer::{Outbox, Peer};
 use crate::request::MediaKind;
-use crate::tables::{PeerKey, PublicationKey, SubscriptionKey};
+use crate::tables::{Destination, PeerKey, PublicationKey, Subscription, SubscriptionKey};
 
 /// A publisher that changes its source is followed when the old one has been silent this long:
 /// two sources at once would tear the stream.
@@ -35,7 +39,8 @@ impl State {
         let Some(publication) = self.tables.publications.get_mut(key) else {
             return;
         };
-        let kind = self.peers.get(publication.peer);
+        let peer = publication.origin.peer();
+        let kind = peer.and_then(|peer| self.peers.get(peer));
         let kind = kind.and_then(|peer| peer.kind_of(packet.header.payload_type));
         let codec = kind.and_then(|kind| match kind {
             MediaKind::Audio => publication.codecs.audio,
@@ -92,7 +97,7 @@ impl State {
         }
     }
 
-    fn fan_out(
+    pub(super) fn fan_out(
         &mut self,
         now: Instant,
         key: PublicationKey,
@@ -115,17 +120,12 @@ impl State {
             if !subscription.live {
                 continue;
             }
-            let peer_key = subscription.peer;
-            let Some(forwarder) = subscription.forwarder_mut(kind) else {
+            // It comes to this packet by way of those before it.
+            if kind == MediaKind::Video && subscription.replay.is_some() {
                 continue;
-            };
-            let Some(outgoing) = forwarder.forward(incoming) else {
-                continue;
-            };
-            let Some(peer) = self.peers.get_mut(peer_key) else {
-                continue;
-            };
-            if peer.send(now, &mut self.outbox, kind, packet, outgoing) {
+            }
+            let way = (&mut self.peers, &mut self.outbox, &mut self.media);
+            if pass_on(now, way, subscription, kind, packet, incoming) {
                 self.counters.forwarded += 1;
             }
         }
@@ -248,7 +248,10 @@ impl State {
         if !publication.keyframes.wanted && !waiting {
             return;
         }
-        let peer_key = publication.peer;
+        // An encoder cannot be asked; what its subscribers begin with is kept (see `Ingest`).
+        let Some(peer_key) = publication.origin.peer() else {
+            return;
+        };
         let Some(peer) = self.peers.get_mut(peer_key) else {
             return;
         };
@@ -262,6 +265,42 @@ impl State {
         }
         if waiting {
             self.plan_keyframe(key, now + KEYFRAME_RETRY);
+        }
+    }
+}
+
+/// Sends one packet to one subscriber. Returns false where it does not get it.
+pub(super) fn pass_on(
+    now: Instant,
+    (peers, outbox, media): (
+        &mut SlotMap<PeerKey, Peer>,
+        &mut Outbox,
+        &mut VecDeque<SinkPacket>,
+    ),
+    subscription: &mut Subscription,
+    kind: MediaKind,
+    packet: &Packet,
+    incoming: Incoming,
+) -> bool {
+    let forwarder = subscription.forwarder_mut(kind);
+    let Some(outgoing) = forwarder.and_then(|forwarder| forwarder.forward(incoming)) else {
+        return false;
+    };
+    match subscription.destination {
+        Destination::Peer(peer) => peers
+            .get_mut(peer)
+            .is_some_and(|peer| peer.send(now, outbox, kind, packet, outgoing)),
+        Destination::Sink => {
+            media.push_back(SinkPacket {
+                client: subscription.client,
+                media: subscription.media,
+                kind,
+                sequence: outgoing.sequence,
+                timestamp: outgoing.timestamp,
+                marker: packet.marker,
+                payload: Arc::clone(&packet.payload),
+            });
+            true
         }
     }
 }

@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::{Draws, Due, State, encode_key};
 use crate::codec::Codec;
+use crate::config::{AudioCodec, VideoCodec};
 use crate::egress::ring::Ring;
 use crate::event::{EndReason, News};
 use crate::forwarder::Forwarder;
+use crate::ingest::Replay;
 use crate::limits;
 use crate::names::{Place, PublicationName};
 use crate::peer::{Blueprint, Peer, Role};
@@ -15,14 +17,15 @@ use crate::sdp::narrow::{self, Codecs, Track};
 use crate::sdp::offer::Offer;
 use crate::speaker::Speaker;
 use crate::tables::{
-    Keyframes, Media, PeerKey, Publication, PublicationKey, RoomKey, Subscription, SubscriptionKey,
+    Destination, Keyframes, Media, Origin, PeerKey, Publication, PublicationKey, RoomKey,
+    Subscription, SubscriptionKey,
 };
 
 /// When a subscriber gets its first report: early, since players align sound and picture by it.
 const FIRST_REPORT: Duration = Duration::from_millis(150);
 
 /// The client's number for a stream.
-type Owner = (ClientId, MediaId);
+pub(super) type Owner = (ClientId, MediaId);
 
 impl State {
     pub(super) fn publish(
@@ -34,16 +37,8 @@ impl State {
         offer: &str,
         draws: Draws,
     ) -> Result<Reply, RequestError> {
-        let (client, _) = owner;
-        let room = self.place(client, place)?;
-        self.check_new_media(owner, |media| matches!(media, Media::Publication(_)))?;
-        if self
-            .tables
-            .publication_names
-            .contains_key(&(room, name.clone()))
-        {
-            return Err(RequestError::PublicationNameInUse);
-        }
+        let (client, media) = owner;
+        let room = self.free_place(owner, place, &name)?;
         let offer = Offer::parse(offer)?;
         let tracks = narrow::tracks_to_publish(&offer, &self.config)?;
         let codec = |kind| codec_of(&tracks, kind);
@@ -55,7 +50,8 @@ impl State {
             name: name.clone(),
             room,
             client,
-            peer: PeerKey::default(),
+            media,
+            origin: Origin::Peer(PeerKey::default()),
             codecs,
             announced: false,
             muted: Muted::default(),
@@ -76,16 +72,47 @@ impl State {
             }
         };
         if let Some(publication) = self.tables.publications.get_mut(key) {
-            publication.peer = peer;
+            publication.origin = Origin::Peer(peer);
         }
+        self.enter_publication(owner, room, name, key);
+        Ok(answer(sdp, &tracks, Muted::default()))
+    }
+
+    /// The room that is published in, if the client may publish there under this name.
+    pub(super) fn free_place(
+        &self,
+        owner: Owner,
+        place: &Place,
+        name: &PublicationName,
+    ) -> Result<Option<RoomKey>, RequestError> {
+        let (client, _) = owner;
+        let room = self.place(client, place)?;
+        self.check_new_media(owner, |media| matches!(media, Media::Publication(_)))?;
+        if self
+            .tables
+            .publication_names
+            .contains_key(&(room, name.clone()))
+        {
+            return Err(RequestError::PublicationNameInUse);
+        }
+        Ok(room)
+    }
+
+    /// Enters a new publication into the tables that lead to it.
+    pub(super) fn enter_publication(
+        &mut self,
+        owner: Owner,
+        room: Option<RoomKey>,
+        name: PublicationName,
+        key: PublicationKey,
+    ) {
         self.tables.publication_names.insert((room, name), key);
         if let Some(room) = room.and_then(|room| self.tables.rooms.get_mut(room))
-            && let Some(participant) = room.participant_mut(client)
+            && let Some(participant) = room.participant_mut(owner.0)
         {
             participant.publications.push(key);
         }
         self.own(owner, Media::Publication(key));
-        Ok(answer(sdp, &tracks, Muted::default()))
     }
 
     pub(super) fn subscribe(
@@ -98,10 +125,7 @@ impl State {
         draws: Draws,
     ) -> Result<Reply, RequestError> {
         let (client, media) = owner;
-        let room = self.place(client, place)?;
-        self.check_new_media(owner, |media| matches!(media, Media::Subscription(_)))?;
-        let publication_key = self.tables.publication_names.get(&(room, name)).copied();
-        let publication_key = publication_key.ok_or(RequestError::NoSuchPublication)?;
+        let (room, publication_key) = self.playable(owner, place, name)?;
         let publication = self.tables.publications.get(publication_key);
         let publication = publication.ok_or(RequestError::NoSuchPublication)?;
         let muted = publication.muted;
@@ -109,7 +133,7 @@ impl State {
         let tracks = match narrow::tracks_to_play(&offer, publication.codecs) {
             Ok(tracks) => tracks,
             Err(error) => {
-                self.tell_mismatch(publication_key, &offer);
+                self.tell_mismatch(publication_key, narrow::offered_to_play(&offer));
                 return Err(error);
             }
         };
@@ -121,8 +145,9 @@ impl State {
             room,
             client,
             media,
-            peer: PeerKey::default(),
+            destination: Destination::Peer(PeerKey::default()),
             live: false,
+            replay: None,
             audio: forwarder(MediaKind::Audio, audio),
             video: forwarder(MediaKind::Video, video),
         });
@@ -135,7 +160,7 @@ impl State {
             }
         };
         if let Some(subscription) = self.tables.subscriptions.get_mut(key) {
-            subscription.peer = peer;
+            subscription.destination = Destination::Peer(peer);
         }
         if let Some(publication) = self.tables.publications.get_mut(publication_key) {
             publication.subscriptions.push(key);
@@ -144,17 +169,30 @@ impl State {
         Ok(answer(sdp, &tracks, muted))
     }
 
-    /// Tells a publisher that a player offered none of its codecs, so that it can publish in one
+    /// The publication of this name, if the client may play it, with its room.
+    pub(super) fn playable(
+        &self,
+        owner: Owner,
+        place: &Place,
+        name: PublicationName,
+    ) -> Result<(Option<RoomKey>, PublicationKey), RequestError> {
+        let room = self.place(owner.0, place)?;
+        self.check_new_media(owner, |media| matches!(media, Media::Subscription(_)))?;
+        let key = self.tables.publication_names.get(&(room, name)).copied();
+        Ok((room, key.ok_or(RequestError::NoSuchPublication)?))
+    }
+
+    /// Tells a publisher that a player takes none of its codecs, so that it can publish in one
     /// that both have.
-    fn tell_mismatch(&mut self, key: PublicationKey, offer: &Offer) {
+    pub(super) fn tell_mismatch(
+        &mut self,
+        key: PublicationKey,
+        (audio, video): (Vec<AudioCodec>, Vec<VideoCodec>),
+    ) {
         let Some(publication) = self.tables.publications.get(key) else {
             return;
         };
-        let Some(peer) = self.peers.get(publication.peer) else {
-            return;
-        };
-        let (client, media) = (peer.client, peer.media);
-        let (audio, video) = narrow::offered_to_play(offer);
+        let (client, media) = (publication.client, publication.media);
         self.tell(
             client,
             News::CodecMismatch {
@@ -179,7 +217,8 @@ impl State {
         same: impl Fn(&Media) -> bool,
     ) -> Result<(), RequestError> {
         let limits = &self.config.limits;
-        if self.peers.len() >= limits.peers {
+        let streams = self.tables.publications.len() + self.tables.subscriptions.len();
+        if streams >= limits.peers {
             return Err(RequestError::TooMany(TooMany::Peers));
         }
         let Some(client) = self.tables.clients.get(&client) else {
@@ -207,7 +246,13 @@ impl State {
         }
     }
 
-    fn own(&mut self, (client, id): Owner, media: Media) {
+    fn disown(&mut self, client: ClientId, id: MediaId) {
+        if let Some(client) = self.tables.clients.get_mut(&client) {
+            client.media.remove(&id);
+        }
+    }
+
+    pub(super) fn own(&mut self, (client, id): Owner, media: Media) {
         self.tables
             .clients
             .entry(client)
@@ -287,16 +332,20 @@ impl State {
             }
             Role::Subscriber(subscription) => {
                 self.plan_report(key, now + FIRST_REPORT);
-                let Some(subscription) = self.tables.subscriptions.get_mut(subscription) else {
-                    return;
-                };
-                subscription.live = true;
-                let (publication, waits) =
-                    (subscription.publication, subscription.waits_for_keyframe());
-                if waits {
-                    self.want_keyframe(now, publication);
-                }
+                self.begin_playing(now, subscription);
             }
+        }
+    }
+
+    /// A subscriber can be sent media.
+    pub(super) fn begin_playing(&mut self, now: Instant, key: SubscriptionKey) {
+        let Some(subscription) = self.tables.subscriptions.get_mut(key) else {
+            return;
+        };
+        subscription.live = true;
+        let (publication, waits) = (subscription.publication, subscription.waits_for_keyframe());
+        if waits && !self.begin_replay(now, key) {
+            self.want_keyframe(now, publication);
         }
     }
 
@@ -401,7 +450,10 @@ impl State {
         if let Some(due) = publication.keyframes.due {
             self.deadlines.remove(&(due, Due::Keyframe(key)));
         }
-        self.close_peer(now, publication.peer);
+        if let Some(peer) = publication.origin.peer() {
+            self.close_peer(now, peer);
+        }
+        self.disown(publication.client, publication.media);
         for subscription in publication.subscriptions {
             let Some(entry) = self.tables.subscriptions.get(subscription) else {
                 continue;
@@ -426,7 +478,13 @@ impl State {
         if let Some(publication) = self.tables.publications.get_mut(subscription.publication) {
             publication.subscriptions.retain(|other| *other != key);
         }
-        self.close_peer(now, subscription.peer);
+        if let Some(Replay { due, .. }) = subscription.replay {
+            self.deadlines.remove(&(due, Due::Replay(key)));
+        }
+        if let Some(peer) = subscription.destination.peer() {
+            self.close_peer(now, peer);
+        }
+        self.disown(subscription.client, subscription.media);
     }
 
     /// Removes a peer and everything that leads to it.
@@ -450,9 +508,6 @@ impl State {
         }
         self.deadlines
             .remove(&(peer.connects_by, Due::Connect(key)));
-        if let Some(client) = self.tables.clients.get_mut(&peer.client) {
-            client.media.remove(&peer.media);
-        }
     }
 
     pub(super) fn set_muted(
@@ -493,7 +548,7 @@ impl State {
         Ok(Reply::Done)
     }
 
-    fn publication_of(
+    pub(super) fn publication_of(
         &self,
         client: ClientId,
         media: MediaId,
@@ -538,7 +593,7 @@ impl State {
     }
 }
 
-fn codec_of(tracks: &[Track], kind: MediaKind) -> Option<Codec> {
+pub(super) fn codec_of(tracks: &[Track], kind: MediaKind) -> Option<Codec> {
     tracks
         .iter()
         .find(|track| track.kind == kind)

@@ -68,6 +68,9 @@ impl Rooms {
                 name,
                 offer,
             } => self.subscribe(client, media, &place, &name, &offer),
+            Request::Ingest { .. } | Request::Sink { .. } | Request::WantKeyframe { .. } => {
+                unreachable!("a browser asks for none of them")
+            }
             Request::Stop { media } => {
                 let known = self.end((client, media), false);
                 known
