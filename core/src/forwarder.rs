@@ -37,8 +37,6 @@ pub(crate) struct Forwarder {
     /// The sequence number of the first packet.
     start: u64,
     run: Option<Run>,
-    /// The packets up to the next one that a receiver can begin with are left out.
-    skipping: bool,
     /// Another source has begun, not yet with a packet that a receiver can begin with.
     switching: bool,
 }
@@ -73,7 +71,6 @@ impl Forwarder {
             clock_rate: codec.clock_rate(),
             start,
             run: None,
-            skipping: false,
             switching: false,
         }
     }
@@ -83,12 +80,6 @@ impl Forwarder {
         self.run.is_none() || self.switching
     }
 
-    /// The next packet that a receiver can begin with follows on what was passed on, whatever
-    /// lies between them.
-    pub(crate) fn skip(&mut self) {
-        self.skipping = true;
-    }
-
     /// Which packet the subscriber has, or misses, under a sequence number.
     pub(crate) fn origin(&self, sequence: u16) -> Option<Origin> {
         self.run.as_ref()?.origin(sequence)
@@ -96,11 +87,10 @@ impl Forwarder {
 
     /// Where `packet` goes, if it is passed on.
     pub(crate) fn forward(&mut self, packet: Incoming) -> Option<Outgoing> {
-        let goes_on = |run: &Run| run.ssrc == packet.ssrc && !self.skipping;
-        let known = self.run.as_ref().map(goes_on);
+        let known = self.run.as_ref().map(|run| run.ssrc == packet.ssrc);
         self.switching = known == Some(false) && !packet.entry;
         match &mut self.run {
-            Some(run) if known == Some(true) => run.next(packet),
+            Some(run) if run.ssrc == packet.ssrc => run.next(packet),
             Some(_) | None if !packet.entry => None,
             None => {
                 let run = Run::begin(
@@ -116,7 +106,6 @@ impl Forwarder {
             }
             Some(run) => {
                 let outgoing = run.after(packet, self.clock_rate);
-                self.skipping = false;
                 *run = Run::begin(packet, outgoing);
                 Some(outgoing)
             }

@@ -40,8 +40,6 @@ pub(crate) struct Replay {
 /// The piece of a replay that is due.
 pub(crate) struct Piece {
     pub(crate) packets: Vec<(Packet, Incoming)>,
-    /// It begins with a later key frame than the piece before it.
-    pub(crate) skips: bool,
     /// What is left, if anything is.
     pub(crate) rest: Option<Replay>,
 }
@@ -118,8 +116,9 @@ impl Ingest {
 
     /// The next piece of a replay.
     pub(crate) fn piece(&self, now: Instant, replay: Replay) -> Piece {
-        let skips = replay.generation != self.gop.generation;
-        let from = if skips { 0 } else { replay.next };
+        // A later key frame is gone on with: what lies before it shows as a loss.
+        let same = replay.generation == self.gop.generation;
+        let from = if same { replay.next } else { 0 };
         let left = self.gop.packets.get(from..).unwrap_or_default();
         let packets: Vec<_> = left.iter().take(PIECE).cloned().collect();
         let rest = (left.len() > packets.len()).then(|| Replay {
@@ -127,11 +126,7 @@ impl Ingest {
             next: from + packets.len(),
             due: now + PAUSE,
         });
-        Piece {
-            packets,
-            skips,
-            rest,
-        }
+        Piece { packets, rest }
     }
 }
 

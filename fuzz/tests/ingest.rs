@@ -163,7 +163,7 @@ fn a_key_frame_that_comes_during_a_replay_is_gone_on_with() {
     assert_eq!(skipped.count(), 1, "the rest of the old group is left out");
     assert!(marks.contains(&98) && marks.ends_with(&[119]));
     let jumps = sequences.windows(2).filter(|pair| pair[1] != pair[0] + 1);
-    assert_eq!(jumps.count(), 1, "and shows as one step");
+    assert_eq!(jumps.count(), 1, "and shows as one loss");
 }
 
 #[test]
@@ -180,6 +180,29 @@ fn an_old_key_frame_is_not_begun_with() {
     assert_eq!(pictures(&world, player), Vec::<u32>::new());
     send(&mut world, 2, 1_000..1_010, 1_000);
     assert_eq!(pictures(&world, player).first(), Some(&1_000));
+}
+
+#[test]
+fn more_than_is_kept_is_not_begun_with() {
+    let mut world = world();
+    ingest(&mut world, 2);
+    world.join(3, "r", "sink").expect("joins");
+    for number in 0..limits::GOP_PACKETS as u64 / 2 {
+        for payload in video_payloads(Codec::H264, number, number == 0) {
+            let packet = MediaPacket {
+                kind: MediaKind::Video,
+                timestamp: u32::try_from(number * 90).expect("small"),
+                marker: false,
+                payload: &payload,
+            };
+            world.media(2, 1, packet);
+        }
+    }
+    sink(&mut world, 3, &[VideoCodec::H264]).expect("can be played");
+    world.run_for(SECOND);
+    assert!(world.sunk.is_empty());
+    send(&mut world, 2, 10_000..10_001, 10_000);
+    assert!(!world.sunk.is_empty(), "the next key frame begins");
 }
 
 #[test]
@@ -294,6 +317,10 @@ fn streams_of_encoders_end_as_others_do() {
         .play(1, 2, "r", "cam", Kinds::VIDEO)
         .expect("can be played");
     world.run_for(Duration::from_millis(100));
+    world.join(4, "r", "leaver").expect("joins");
+    sink(&mut world, 4, &[VideoCodec::H264]).expect("can be played");
+    world.request(4, Request::Disconnect).expect("always");
+    world.sfu.check();
     world.request(2, Request::Disconnect).expect("always");
     let ended = News::Ended {
         media: MediaId(2),

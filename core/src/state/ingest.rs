@@ -215,14 +215,7 @@ impl State {
         else {
             return;
         };
-        let Piece {
-            packets,
-            skips,
-            rest,
-        } = ingest.piece(now, replay);
-        if skips && let Some(video) = &mut subscription.video {
-            video.skip();
-        }
+        let Piece { packets, rest } = ingest.piece(now, replay);
         for (packet, incoming) in &packets {
             let way = (&mut self.peers, &mut self.outbox, &mut self.media);
             let kind = MediaKind::Video;
