@@ -312,7 +312,7 @@ fn streams_of_encoders_end_as_others_do() {
         .play(1, 1, "r", "cam", Kinds::BOTH)
         .expect("can be played");
     // A replay is under way when it ends.
-    send(&mut world, 2, 0..99, 99);
+    send(&mut world, 2, 0..80, 80);
     world
         .play(1, 2, "r", "cam", Kinds::VIDEO)
         .expect("can be played");
