@@ -91,14 +91,16 @@ impl Egress {
         Ok(())
     }
 
-    /// The datagram of a packet with its new numbers; `None` without keys or track.
+    /// Appends the datagram of a packet with its new numbers to `bytes`; `None` without keys or
+    /// track. What is appended then is no datagram; so it is with the others.
     pub(crate) fn send(
         &mut self,
         now: Instant,
         kind: MediaKind,
         packet: &Packet,
         outgoing: Outgoing,
-    ) -> Option<Vec<u8>> {
+        bytes: &mut Vec<u8>,
+    ) -> Option<()> {
         let (sealer, _) = self.keys.as_ref()?;
         let sender = self
             .senders
@@ -107,18 +109,18 @@ impl Egress {
         let Track {
             payload_type, ssrc, ..
         } = sender.track;
-        let mut datagram = Vec::with_capacity(packet.payload.len() + HEADROOM);
+        let begin = bytes.len();
         let header = Header {
             payload_type,
             marker: packet.marker,
             ssrc,
             outgoing,
         };
-        header.write(&mut datagram, packet.extensions.under(&sender.track));
-        let clear = datagram.len();
-        datagram.extend_from_slice(&packet.payload);
+        header.write(bytes, packet.extensions.under(&sender.track));
+        let clear = bytes.len();
+        bytes.extend_from_slice(&packet.payload);
         sealer
-            .seal_rtp(&mut datagram, clear, outgoing.sequence)
+            .seal_rtp(bytes, begin..clear, outgoing.sequence)
             .ok()?;
         sender.packets = sender.packets.wrapping_add(1);
         // A payload is shorter than a datagram.
@@ -130,17 +132,18 @@ impl Egress {
             sender.latest = Some((outgoing.timestamp, now));
         }
         self.credit = (self.credit + 1).min(CREDIT);
-        Some(datagram)
+        Some(())
     }
 
-    /// The datagram that sends a packet again (RFC 4588 §4); `None` where the subscriber has not
+    /// Appends the datagram that sends a packet again (RFC 4588 §4); `None` where the subscriber has not
     /// offered it, or asks for too much.
     pub(crate) fn resend(
         &mut self,
         kind: MediaKind,
         packet: &Packet,
         outgoing: Outgoing,
-    ) -> Option<Vec<u8>> {
+        bytes: &mut Vec<u8>,
+    ) -> Option<()> {
         let (sealer, _) = self.keys.as_ref()?;
         let sender = self
             .senders
@@ -150,7 +153,7 @@ impl Egress {
         self.credit = self.credit.checked_sub(RESEND_COST)?;
         let sequence = sender.next_rtx;
         sender.next_rtx += 1;
-        let mut datagram = Vec::with_capacity(packet.payload.len() + HEADROOM);
+        let begin = bytes.len();
         let outgoing_rtx = Outgoing {
             sequence,
             timestamp: outgoing.timestamp,
@@ -161,17 +164,17 @@ impl Egress {
             ssrc,
             outgoing: outgoing_rtx,
         };
-        header.write(&mut datagram, packet.extensions.under(&sender.track));
-        let clear = datagram.len();
+        header.write(bytes, packet.extensions.under(&sender.track));
+        let clear = bytes.len();
         // The original sequence number, of which 16 bits are on the wire.
-        datagram.extend_from_slice(&(outgoing.sequence as u16).to_be_bytes());
-        datagram.extend_from_slice(&packet.payload);
-        sealer.seal_rtp(&mut datagram, clear, sequence).ok()?;
-        Some(datagram)
+        bytes.extend_from_slice(&(outgoing.sequence as u16).to_be_bytes());
+        bytes.extend_from_slice(&packet.payload);
+        sealer.seal_rtp(bytes, begin..clear, sequence).ok()
     }
 
-    /// The datagram of the sender reports for all that has been sent; `ntp` is the date of `now`.
-    pub(crate) fn report(&mut self, now: Instant, ntp: u64) -> Option<Vec<u8>> {
+    /// Appends the datagram of the sender reports for all that has been sent; `ntp` is the date of
+    /// `now`.
+    pub(crate) fn report(&mut self, now: Instant, ntp: u64, bytes: &mut Vec<u8>) -> Option<()> {
         let sent: Vec<Sent> = self
             .senders
             .iter()
@@ -180,23 +183,24 @@ impl Egress {
         if sent.is_empty() {
             return None;
         }
-        self.seal(rtcp::reports(&sent, &self.cname))
+        self.seal(rtcp::reports(&sent, &self.cname), bytes)
     }
 
-    /// The datagram that says goodbye for all that has been sent.
-    pub(crate) fn goodbye(&mut self) -> Option<Vec<u8>> {
+    /// Appends the datagram that says goodbye for all that has been sent.
+    pub(crate) fn goodbye(&mut self, bytes: &mut Vec<u8>) -> Option<()> {
         let sent = self.senders.iter().filter(|sender| sender.packets > 0);
         let ssrcs: Vec<u32> = sent.map(|sender| sender.track.ssrc).collect();
         if ssrcs.is_empty() {
             return None;
         }
-        self.seal(rtcp::goodbye(&ssrcs))
+        self.seal(rtcp::goodbye(&ssrcs), bytes)
     }
 
-    fn seal(&mut self, mut compound: Vec<u8>) -> Option<Vec<u8>> {
+    fn seal(&mut self, mut compound: Vec<u8>, bytes: &mut Vec<u8>) -> Option<()> {
         let (sealer, _) = self.keys.as_mut()?;
         sealer.seal_rtcp(&mut compound).ok()?;
-        Some(compound)
+        bytes.extend_from_slice(&compound);
+        Some(())
     }
 
     /// What a datagram of the subscriber's feedback says, by kind of track. Refused where it is
@@ -239,8 +243,6 @@ fn is_newer(timestamp: u32, than: u32) -> bool {
     timestamp.wrapping_sub(than) < 1 << 31
 }
 
-/// Room for a header, its extensions, an original sequence number and a tag.
-const HEADROOM: usize = 12 + 4 + 8 + 2 + 16;
 /// The profile of one-byte header extensions (RFC 8285 §4.2).
 const ONE_BYTE: [u8; 2] = [0xbe, 0xde];
 

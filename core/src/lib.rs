@@ -48,4 +48,4 @@ pub use request::{
     TooMany, VideoFormat,
 };
 pub use sfu::Sfu;
-pub use transmit::{Datagram, Deadline, Transmit, Wake};
+pub use transmit::{Batch, Datagram, Deadline, Transmit, Wake};

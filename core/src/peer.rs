@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use slotmap::Key;
 use str0m::media::{KeyframeRequestKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpPacket;
@@ -21,7 +22,7 @@ use crate::limits;
 use crate::request::{ClientId, MediaId, MediaKind};
 use crate::stun;
 use crate::tables::{PeerKey, PublicationKey, SubscriptionKey};
-use crate::transmit::Transmit;
+use crate::transmit::{Batch, Transmit};
 pub(crate) use setup::{Blueprint, SENT_SOURCES};
 
 /// A way from a client to the server: the client's address and the candidate that it reached.
@@ -29,16 +30,6 @@ pub(crate) use setup::{Blueprint, SENT_SOURCES};
 pub(crate) struct Path {
     pub(crate) remote: SocketAddr,
     pub(crate) local: SocketAddr,
-}
-
-impl Path {
-    fn transmit(self, contents: Vec<u8>) -> Transmit {
-        Transmit {
-            source: self.local,
-            destination: self.remote,
-            contents,
-        }
-    }
 }
 
 /// What a peer is for.
@@ -81,7 +72,7 @@ pub(crate) enum Lost {
 /// Where peers put what comes out of them: datagrams for the wire, and news for the machine.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    pub(crate) transmits: VecDeque<Transmit>,
+    pub(crate) batch: Batch,
     pub(crate) news: VecDeque<(PeerKey, PeerNews)>,
 }
 
@@ -204,9 +195,14 @@ impl Peer {
                         remote: transmit.destination,
                         local: transmit.source,
                     };
-                    let contents: Vec<u8> = transmit.contents.into();
-                    self.watch(&contents, path, outbox);
-                    outbox.transmits.push_back(path.transmit(contents));
+                    let contents: &[u8] = &transmit.contents;
+                    self.watch(contents, path, outbox);
+                    outbox.batch.push(Transmit {
+                        source: path.local,
+                        destination: path.remote,
+                        flow: self.flow_number(),
+                        contents,
+                    });
                 }
                 Output::Event(event) => self.hear(event, outbox),
             }
@@ -417,7 +413,9 @@ impl Peer {
         packet: &Packet,
         outgoing: Outgoing,
     ) -> bool {
-        self.dispatch(outbox, |egress| egress.send(now, kind, packet, outgoing))
+        self.dispatch(outbox, |egress, bytes| {
+            egress.send(now, kind, packet, outgoing, bytes)
+        })
     }
 
     /// Sends a packet again to a subscriber that has lost it.
@@ -428,27 +426,32 @@ impl Peer {
         packet: &Packet,
         outgoing: Outgoing,
     ) -> bool {
-        self.dispatch(outbox, |egress| egress.resend(kind, packet, outgoing))
+        self.dispatch(outbox, |egress, bytes| {
+            egress.resend(kind, packet, outgoing, bytes)
+        })
     }
 
     /// Sends a subscriber the reports of what it has been sent.
     pub(crate) fn send_report(&mut self, now: Instant, outbox: &mut Outbox, ntp: u64) -> bool {
-        self.dispatch(outbox, |egress| egress.report(now, ntp))
+        self.dispatch(outbox, |egress, bytes| egress.report(now, ntp, bytes))
     }
 
     fn dispatch(
         &mut self,
         outbox: &mut Outbox,
-        make: impl FnOnce(&mut Egress) -> Option<Vec<u8>>,
+        make: impl FnOnce(&mut Egress, &mut Vec<u8>) -> Option<()>,
     ) -> bool {
+        let flow = self.flow_number();
         let (Media::Egress(egress), Some(path)) = (&mut self.flow, self.selected) else {
             return false;
         };
-        let Some(contents) = make(egress) else {
-            return false;
-        };
-        outbox.transmits.push_back(path.transmit(contents));
-        true
+        outbox.batch.write(path, flow, |bytes| make(egress, bytes))
+    }
+
+    /// What datagrams for this peer are grouped by: its place in the table.
+    fn flow_number(&self) -> u32 {
+        // The lower half of the key is the place, the upper one counts its owners.
+        self.key.data().as_ffi() as u32
     }
 
     /// Says goodbye (RTCP BYE, DTLS `close_notify`).

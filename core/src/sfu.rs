@@ -6,8 +6,8 @@ use crate::crypto::Certificate;
 use crate::entropy::{Entropy, Seed};
 use crate::state::{Draws, State};
 use crate::{
-    ClientId, Config, Counters, Datagram, Deadline, Event, MediaId, MediaPacket, Reply, Request,
-    RequestError, SinkPacket, Transmit,
+    Batch, ClientId, Config, Counters, Datagram, Deadline, Event, MediaId, MediaPacket, Reply,
+    Request, RequestError, SinkPacket,
 };
 
 /// The rooms of one worker, their peers and the media between them.
@@ -17,7 +17,7 @@ use crate::{
 ///
 /// After every `handle_*` call the caller takes out what there is, in this order: datagrams by
 /// [`Sfu::poll_transmit`], news by [`Sfu::poll_event`], media of sinks by
-/// [`Sfu::poll_media`], all until `None`, and then the next
+/// [`Sfu::poll_media`], all until there are none, and then the next
 /// deadline by [`Sfu::poll_timeout`]. Instants must not go back.
 pub struct Sfu {
     entropy: Entropy,
@@ -73,9 +73,18 @@ impl Sfu {
         entropy.lend(|| state.handle_timeout(now));
     }
 
-    /// The next datagram to send.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.state.poll_transmit()
+    /// Swaps the datagrams to send into `batch`, whose content is lost. Returns whether there are
+    /// any.
+    ///
+    /// The caller decides how many gather: see [`Sfu::bytes_to_send`].
+    pub fn poll_transmit(&mut self, batch: &mut Batch) -> bool {
+        self.state.poll_transmit(batch)
+    }
+
+    /// Bytes of the datagrams that [`Sfu::poll_transmit`] would give. One datagram in makes as many
+    /// out as there are subscribers.
+    pub fn bytes_to_send(&self) -> usize {
+        self.state.bytes_to_send()
     }
 
     /// The next news for a client.

@@ -24,7 +24,7 @@ use crate::peer::{Lost, Outbox, Path, Peer, PeerNews, Role, SENT_SOURCES};
 use crate::request::{ClientId, Reply, Request, RequestError};
 use crate::stun::{self, Protocol};
 use crate::tables::{PeerKey, PublicationKey, SubscriptionKey, Tables};
-use crate::transmit::{Datagram, Deadline, Transmit, Wake};
+use crate::transmit::{Batch, Datagram, Deadline, Wake};
 
 /// What is due at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -411,10 +411,15 @@ impl State {
         self.events.push_back(Event { client, news });
     }
 
-    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
-        let transmit = self.outbox.transmits.pop_front()?;
-        self.counters.transmits += 1;
-        Some(transmit)
+    pub(crate) fn poll_transmit(&mut self, batch: &mut Batch) -> bool {
+        batch.clear();
+        std::mem::swap(batch, &mut self.outbox.batch);
+        self.counters.transmits += batch.len() as u64;
+        !batch.is_empty()
+    }
+
+    pub(crate) fn bytes_to_send(&self) -> usize {
+        self.outbox.batch.bytes()
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {

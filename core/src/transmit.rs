@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::peer::Path;
+
 /// A datagram that has arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct Datagram<'a> {
@@ -15,14 +17,130 @@ pub struct Datagram<'a> {
 }
 
 /// A datagram to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transmit {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transmit<'a> {
     /// The candidate to send it from.
     pub source: SocketAddr,
     /// The address to send it to.
     pub destination: SocketAddr,
+    /// A small number that datagrams for one peer share, others sometimes: who sends several at
+    /// once finds by it what belongs together, without comparing addresses with all others.
+    pub flow: u32,
     /// Its bytes.
-    pub contents: Vec<u8>,
+    pub contents: &'a [u8],
+}
+
+/// Datagrams to send, in the order in which they were made, in buffers that are used again.
+#[derive(Debug, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    source: SocketAddr,
+    destination: SocketAddr,
+    flow: u32,
+    begin: usize,
+    end: usize,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many datagrams there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes of all datagrams.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The datagrams, oldest first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Transmit<'_>> {
+        self.entries.iter().map(|entry| self.transmit(*entry))
+    }
+
+    /// The datagram of this number, counted from the oldest.
+    pub fn get(&self, number: usize) -> Option<Transmit<'_>> {
+        self.entries.get(number).map(|entry| self.transmit(*entry))
+    }
+
+    fn transmit(&self, entry: Entry) -> Transmit<'_> {
+        let Entry {
+            source,
+            destination,
+            flow,
+            begin,
+            end,
+        } = entry;
+        Transmit {
+            source,
+            destination,
+            flow,
+            // Entries are made of what was written, and both are cleared together.
+            contents: self.bytes.get(begin..end).unwrap_or_default(),
+        }
+    }
+
+    /// Takes all datagrams out. The buffers stay.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+    }
+
+    /// Adds a copy of a datagram.
+    pub fn push(&mut self, transmit: Transmit<'_>) {
+        let Transmit {
+            source,
+            destination,
+            flow,
+            contents,
+        } = transmit;
+        let path = Path {
+            local: source,
+            remote: destination,
+        };
+        self.write(path, flow, |bytes| {
+            bytes.extend_from_slice(contents);
+            Some(())
+        });
+    }
+
+    /// Adds the datagram that `make` appends to the bytes, unless it gives up. Returns whether it
+    /// was added.
+    pub(crate) fn write(
+        &mut self,
+        path: Path,
+        flow: u32,
+        make: impl FnOnce(&mut Vec<u8>) -> Option<()>,
+    ) -> bool {
+        let begin = self.bytes.len();
+        if make(&mut self.bytes).is_none() {
+            self.bytes.truncate(begin);
+            return false;
+        }
+        let end = self.bytes.len();
+        self.entries.push(Entry {
+            source: path.local,
+            destination: path.remote,
+            flow,
+            begin,
+            end,
+        });
+        true
+    }
 }
 
 /// When [`Sfu::handle_timeout`](crate::Sfu::handle_timeout) wants to be called.

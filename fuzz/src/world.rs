@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use parlor_core::simulation::Randomness;
 use parlor_core::{
-    Certificate, ClientId, Config, Datagram, Event, Identity, MediaId, MediaPacket, News, Place,
-    PublicationName, Reply, Request, RequestError, RoomName, Seed, Sfu, SinkPacket, Transmit,
+    Batch, Certificate, ClientId, Config, Datagram, Event, Identity, MediaId, MediaPacket, News,
+    Place, PublicationName, Reply, Request, RequestError, RoomName, Seed, Sfu, SinkPacket,
 };
 use sha2::{Digest, Sha256};
 
@@ -63,6 +63,7 @@ pub struct World {
     addresses: BTreeMap<SocketAddr, ClientKey>,
     flights: BTreeMap<(Instant, u64), (End, Vec<u8>)>,
     launched: u64,
+    batch: Batch,
     randomness: Randomness,
     seed: u64,
     digest: Option<Sha256>,
@@ -107,6 +108,7 @@ impl World {
             addresses: BTreeMap::new(),
             flights: BTreeMap::new(),
             launched: 0,
+            batch: Batch::new(),
             randomness: Randomness::new(&Seed(bytes)),
             seed,
             digest: Some(Sha256::new()),
@@ -265,10 +267,9 @@ impl World {
                     };
                     let begun = Instant::now();
                     self.sfu.handle_datagram(now, datagram);
-                    let transmits: Vec<_> =
-                        std::iter::from_fn(|| self.sfu.poll_transmit()).collect();
+                    self.sfu.poll_transmit(&mut self.batch);
                     self.spent += begun.elapsed();
-                    self.deliver(transmits);
+                    self.deliver();
                     self.drain();
                 }
                 End::Client { source, key } => {
@@ -294,8 +295,8 @@ impl World {
     }
 
     fn drain(&mut self) {
-        let transmits = std::iter::from_fn(|| self.sfu.poll_transmit()).collect();
-        self.deliver(transmits);
+        self.sfu.poll_transmit(&mut self.batch);
+        self.deliver();
         while let Some(event) = self.sfu.poll_event() {
             self.note(format!("{event:?}").as_bytes());
             self.events.push(event);
@@ -306,24 +307,19 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, transmits: Vec<Transmit>) {
-        for transmit in transmits {
+    fn deliver(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        for transmit in batch.iter() {
             self.note(transmit.destination.to_string().as_bytes());
-            self.note(&transmit.contents);
-            let to = self
-                .clients
-                .iter()
-                .position(|client| client.address == transmit.destination);
-            if let Some(key) = to {
-                self.launch(
-                    End::Client {
-                        source: transmit.source,
-                        key,
-                    },
-                    transmit.contents,
-                );
+            self.note(transmit.contents);
+            let (source, destination) = (transmit.source, transmit.destination);
+            let is_at = |key: &ClientKey| self.clients[*key].address == destination;
+            let known = self.addresses.get(&destination).copied().filter(is_at);
+            if let Some(key) = known.or_else(|| (0..self.clients.len()).find(is_at)) {
+                self.launch(End::Client { source, key }, transmit.contents.to_vec());
             }
         }
+        self.batch = batch;
     }
 
     fn launch_from(&mut self, key: ClientKey, sent: Vec<(SocketAddr, Vec<u8>)>) {

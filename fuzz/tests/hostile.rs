@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use parlor_core::{
-    ClientId, Config, Datagram, MediaId, Place, PublicationName, Reply, Request, epoch,
+    Batch, ClientId, Config, Datagram, MediaId, Place, PublicationName, Reply, Request, epoch,
 };
 use parlor_fuzz::{Client, Kinds, World};
 use proptest::prelude::*;
@@ -34,9 +34,10 @@ fn inject(world: &mut World, source: ([u8; 4], u16), contents: &[u8]) -> Vec<Vec
             contents,
         },
     );
-    std::iter::from_fn(|| world.sfu.poll_transmit())
-        .map(|transmit| transmit.contents)
-        .collect()
+    let mut batch = Batch::new();
+    world.sfu.poll_transmit(&mut batch);
+    let contents = batch.iter().map(|transmit| transmit.contents.to_vec());
+    contents.collect()
 }
 
 fn publish(offer: String) -> Request {

@@ -3,6 +3,8 @@
 //! A subscriber's connection sends nothing but what is sealed here: two sealers under one key
 //! would use one nonce twice.
 
+use std::ops::Range;
+
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{self, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::hmac;
@@ -30,8 +32,6 @@ pub(crate) struct Keys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Failed;
 
-/// Bytes that sealing adds to an RTP packet, at most.
-const RTP_OVERHEAD: usize = 16;
 /// Bytes of the tag of AES-CM with HMAC-SHA1-80.
 const SHA1_80: usize = 10;
 /// Bytes of the tag of AES-GCM.
@@ -219,22 +219,24 @@ fn ssrc_at(packet: &[u8], at: usize) -> Result<u32, Failed> {
 }
 
 impl Sealer {
-    /// Seals an RTP packet in place: `header` bytes of it stay in the clear. `sequence` is its
-    /// sequence number with the rollover counter above it.
+    /// Seals the RTP packet at the end of `bytes` in place: its header, which is at `header`, stays
+    /// in the clear. `sequence` is its sequence number with the rollover counter above it.
     pub(crate) fn seal_rtp(
         &self,
-        packet: &mut Vec<u8>,
-        header: usize,
+        bytes: &mut Vec<u8>,
+        header: Range<usize>,
         sequence: u64,
     ) -> Result<(), Failed> {
+        let Range { start, end } = header;
+        let packet = bytes.get_mut(start..).ok_or(Failed)?;
         let ssrc = ssrc_at(packet, 8)?;
-        packet.reserve(RTP_OVERHEAD);
-        let (clear, payload) = packet.split_at_mut_checked(header).ok_or(Failed)?;
+        let length = end.checked_sub(start).ok_or(Failed)?;
+        let (clear, payload) = packet.split_at_mut_checked(length).ok_or(Failed)?;
         match &self.rtp {
             Cipher::Gcm { key, salt } => {
                 let nonce = nonce(salt, ssrc, sequence);
                 let tag = key.seal_in_place_separate_tag(nonce, Aad::from(clear), payload);
-                packet.extend_from_slice(tag.map_err(|_| Failed)?.as_ref());
+                bytes.extend_from_slice(tag.map_err(|_| Failed)?.as_ref());
             }
             Cipher::Cm { key, salt, auth } => {
                 apply_counter(key, counter_block(salt, ssrc, sequence), payload)?;
@@ -242,7 +244,7 @@ impl Sealer {
                 let mut tag = hmac::Context::with_key(auth);
                 tag.update(packet);
                 tag.update(&rollover.to_be_bytes());
-                packet.extend_from_slice(&tag.sign().as_ref()[..SHA1_80]);
+                bytes.extend_from_slice(&tag.sign().as_ref()[..SHA1_80]);
             }
         }
         Ok(())

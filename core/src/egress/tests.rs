@@ -31,6 +31,15 @@ fn egress() -> Egress {
     egress
 }
 
+/// The datagram that was appended, behind something that stays as it is.
+fn made(make: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<Vec<u8>> {
+    let before = [9; 5];
+    let mut bytes = before.to_vec();
+    make(&mut bytes)?;
+    assert!(bytes.starts_with(&before));
+    Some(bytes.split_off(before.len()))
+}
+
 fn packet(audio_level: Option<u8>) -> Packet {
     Packet {
         ssrc: 1,
@@ -56,10 +65,10 @@ fn nothing_leaves_without_keys() {
     let mut egress = Egress::new(vec![track], String::new());
     let now = Instant::now();
     assert_eq!(
-        egress.send(now, MediaKind::Audio, &packet(None), OUTGOING),
+        made(|bytes| egress.send(now, MediaKind::Audio, &packet(None), OUTGOING, bytes)),
         None
     );
-    assert_eq!(egress.report(now, 0), None);
+    assert_eq!(made(|bytes| egress.report(now, 0, bytes)), None);
     assert_eq!(egress.open(&[0x80; 40]), Err(Failed));
 }
 
@@ -67,9 +76,9 @@ fn nothing_leaves_without_keys() {
 fn a_header_says_what_the_subscriber_negotiated() {
     let mut egress = egress();
     let now = Instant::now();
-    let sound = egress
-        .send(now, MediaKind::Audio, &packet(Some(0x85)), OUTGOING)
-        .unwrap();
+    let sound =
+        made(|bytes| egress.send(now, MediaKind::Audio, &packet(Some(0x85)), OUTGOING, bytes))
+            .unwrap();
     let header = [
         0x90,
         0x80 | 111,
@@ -90,9 +99,8 @@ fn a_header_says_what_the_subscriber_negotiated() {
     ];
     assert_eq!(sound[..16], header);
     assert_eq!(sound[16..20], [0x10, 0x85, 0, 0]);
-    let picture = egress
-        .send(now, MediaKind::Video, &packet(None), OUTGOING)
-        .unwrap();
+    let picture =
+        made(|bytes| egress.send(now, MediaKind::Video, &packet(None), OUTGOING, bytes)).unwrap();
     assert_eq!(
         picture[..12],
         [0x80, 0x80 | 96, 2, 3, 4, 5, 6, 7, 0, 0, 0, 20]
@@ -103,21 +111,19 @@ fn a_header_says_what_the_subscriber_negotiated() {
 #[test]
 fn packets_sent_again_have_their_own_source_and_numbers() {
     let mut egress = egress();
-    let first = egress
-        .resend(MediaKind::Video, &packet(None), OUTGOING)
-        .unwrap();
+    let first =
+        made(|bytes| egress.resend(MediaKind::Video, &packet(None), OUTGOING, bytes)).unwrap();
     assert_eq!(
         first[..12],
         [0x80, 0x80 | 97, 0, 1, 4, 5, 6, 7, 0, 0, 0, 30]
     );
     assert_eq!(first.len(), 12 + 2 + 100 + 16, "with the original number");
-    let second = egress
-        .resend(MediaKind::Video, &packet(None), OUTGOING)
-        .unwrap();
+    let second =
+        made(|bytes| egress.resend(MediaKind::Video, &packet(None), OUTGOING, bytes)).unwrap();
     assert_eq!(second[2..4], [0, 2]);
     assert_ne!(first[12..], second[12..], "sealed under another index");
     assert_eq!(
-        egress.resend(MediaKind::Audio, &packet(None), OUTGOING),
+        made(|bytes| egress.resend(MediaKind::Audio, &packet(None), OUTGOING, bytes)),
         None,
         "not offered"
     );
@@ -128,9 +134,7 @@ fn a_storm_of_losses_gets_a_bounded_answer() {
     let mut egress = egress();
     let now = Instant::now();
     let again = (0..100_000).filter(|_| {
-        egress
-            .resend(MediaKind::Video, &packet(None), OUTGOING)
-            .is_some()
+        made(|bytes| egress.resend(MediaKind::Video, &packet(None), OUTGOING, bytes)).is_some()
     });
     assert_eq!(again.count(), usize::from(CREDIT / RESEND_COST));
     for sequence in 0..10 {
@@ -138,14 +142,10 @@ fn a_storm_of_losses_gets_a_bounded_answer() {
             sequence,
             ..OUTGOING
         };
-        egress
-            .send(now, MediaKind::Video, &packet(None), outgoing)
-            .unwrap();
+        made(|bytes| egress.send(now, MediaKind::Video, &packet(None), outgoing, bytes)).unwrap();
     }
     let again = (0..100).filter(|_| {
-        egress
-            .resend(MediaKind::Video, &packet(None), OUTGOING)
-            .is_some()
+        made(|bytes| egress.resend(MediaKind::Video, &packet(None), OUTGOING, bytes)).is_some()
     });
     assert_eq!(again.count(), 10 / usize::from(RESEND_COST));
 }
@@ -154,10 +154,12 @@ fn a_storm_of_losses_gets_a_bounded_answer() {
 fn a_report_tells_the_timestamp_of_its_own_moment() {
     let mut egress = egress();
     let now = Instant::now();
-    assert_eq!(egress.report(now, 1), None, "nothing was sent");
-    egress
-        .send(now, MediaKind::Video, &packet(None), OUTGOING)
-        .unwrap();
+    assert_eq!(
+        made(|bytes| egress.report(now, 1, bytes)),
+        None,
+        "nothing was sent"
+    );
+    made(|bytes| egress.send(now, MediaKind::Video, &packet(None), OUTGOING, bytes)).unwrap();
     let later = now + Duration::from_millis(500);
     let sent = egress.senders[1].report(later, 77).unwrap();
     let expected = Sent {
@@ -168,24 +170,22 @@ fn a_report_tells_the_timestamp_of_its_own_moment() {
         octets: 100,
     };
     assert_eq!(sent, expected);
-    assert!(egress.report(later, 77).is_some());
-    assert!(egress.goodbye().is_some());
+    assert!(made(|bytes| egress.report(later, 77, bytes)).is_some());
+    assert!(made(|bytes| egress.goodbye(bytes)).is_some());
 }
 
 #[test]
 fn the_keys_of_a_connection_do_not_change() {
     let mut egress = egress();
     let now = Instant::now();
-    let before = egress
-        .send(now, MediaKind::Video, &packet(None), OUTGOING)
-        .unwrap();
+    let before =
+        made(|bytes| egress.send(now, MediaKind::Video, &packet(None), OUTGOING, bytes)).unwrap();
     let keys = Keys {
         profile: Profile::Aes128Gcm,
         material: vec![2; 56],
     };
     egress.begin(&keys).unwrap();
-    let after = egress
-        .send(now, MediaKind::Video, &packet(None), OUTGOING)
-        .unwrap();
+    let after =
+        made(|bytes| egress.send(now, MediaKind::Video, &packet(None), OUTGOING, bytes)).unwrap();
     assert_eq!(before, after);
 }

@@ -74,7 +74,7 @@ fn rtp_is_sealed_as_in_rfc_7714_16_1_1_and_16_2_1() {
             next_rtcp: 0,
         };
         let mut packet = hex(packet);
-        sealer.seal_rtp(&mut packet, 12, 0xf17b).unwrap();
+        sealer.seal_rtp(&mut packet, 0..12, 0xf17b).unwrap();
         assert_eq!(packet, hex(sealed));
     }
 }
