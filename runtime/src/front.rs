@@ -19,8 +19,9 @@ use parlor_core::{ClientId, RequestError};
 use parlor_signalling::{Action, Config, PageRequest, PageResponse};
 
 use crate::clock::Clock;
+use crate::histogram::Histogram;
 use crate::limits;
-use crate::link::{FrontEnd, ToFront};
+use crate::link::{FrontEnd, Scores, ToFront};
 use crate::pages::{self, Pages};
 use crate::tls::Tls;
 use client::{Client, Fault};
@@ -343,8 +344,14 @@ impl Running {
             return self.front.pages.respond(request);
         }
         let own = self.counters.metrics(self.clients.len() + 1);
-        let metrics = self.links.scores().flatten().chain(own);
-        pages::text(200, pages::METRICS, pages::exposition(metrics))
+        let scores: Vec<Scores> = self.links.scores().collect();
+        let mut delays = Histogram::default();
+        for (_, of_worker) in &scores {
+            delays.add(of_worker);
+        }
+        let metrics = scores.into_iter().flat_map(|(metrics, _)| metrics);
+        let text = pages::exposition(metrics.chain(own), &delays);
+        pages::text(200, pages::METRICS, text)
     }
 
     /// Turns a page away that would take more memory than all pages together may.

@@ -4,13 +4,14 @@
 //! [`parlor_signalling::Connection`] per client. Each worker holds one [`parlor_core::Sfu`] with
 //! the rooms whose names fall to it, and their UDP sockets. They talk through bounded queues.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod banner;
 pub mod cli;
 mod clock;
 pub mod config;
 mod front;
+mod histogram;
 pub mod limits;
 mod link;
 pub mod logs;

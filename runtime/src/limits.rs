@@ -16,8 +16,9 @@ pub const NEWS_QUEUE: usize = 4096;
 pub const NEWS_PER_TURN: usize = 1024;
 /// Requests that a worker takes in one turn.
 pub const REQUESTS_PER_TURN: usize = 64;
-/// Datagrams that a worker reads from one socket in one turn.
-pub const DATAGRAMS_PER_TURN: usize = 64;
+/// Bytes of datagrams to send that gather in a worker before they leave: enough for the packets of
+/// one picture to leave together to each of many players, little enough to stay in the caches.
+pub const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Connections that one listener hands over in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
 /// Bytes that are read from one connection in one turn.

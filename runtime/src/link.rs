@@ -7,6 +7,7 @@ use mio::Waker;
 use parlor_core::{ClientId, Metric, News, Reply, Request, RequestError};
 use parlor_signalling::RequestId;
 
+use crate::histogram::Histogram;
 use crate::limits;
 
 /// From the front to a worker.
@@ -39,14 +40,17 @@ pub(crate) enum ToFront {
 
 /// What a worker has counted, for whoever looks.
 #[derive(Debug, Default)]
-pub(crate) struct Scoreboard(Mutex<Vec<Metric>>);
+pub(crate) struct Scoreboard(Mutex<Scores>);
+
+/// What a worker has counted: counts, and how long datagrams were in it.
+pub(crate) type Scores = (Vec<Metric>, Histogram);
 
 impl Scoreboard {
-    pub(crate) fn show(&self, metrics: Vec<Metric>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
+    pub(crate) fn show(&self, metrics: Vec<Metric>, delays: &Histogram) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (metrics, *delays);
     }
 
-    pub(crate) fn read(&self) -> Vec<Metric> {
+    pub(crate) fn read(&self) -> Scores {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -12,7 +12,7 @@ use std::sync::mpsc::{TryRecvError, TrySendError};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
-use parlor_core::{Certificate, Config, Request, Seed, Sfu};
+use parlor_core::{Batch, Certificate, Config, Request, Seed, Sfu};
 
 use crate::clock::Clock;
 use crate::limits;
@@ -20,8 +20,6 @@ use crate::link::{ToFront, ToWorker, WorkerEnd};
 pub use udp::MediaError;
 pub(crate) use udp::Udp;
 
-/// Larger than any datagram, so that none is cut.
-const DATAGRAM_BUFFER: usize = 64 * 1024;
 const WAKER: Token = Token(usize::MAX);
 
 /// One worker, before its thread runs.
@@ -31,6 +29,8 @@ pub(crate) struct Worker {
     sfu: Sfu,
     clock: Clock,
     link: WorkerEnd,
+    /// Datagrams to send, in a buffer that is used again.
+    batch: Batch,
     /// What the front had no room for. While there is something, nothing else is taken from the
     /// rooms, nor asked of them.
     held: Option<ToFront>,
@@ -77,6 +77,7 @@ impl Worker {
             sfu,
             clock,
             link,
+            batch: Batch::new(),
             held: None,
             requests_left: true,
             front_has_news: false,
@@ -92,7 +93,6 @@ impl Worker {
     /// Serves until the front says stop, or is gone.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(256);
-        let mut buffer = vec![0; DATAGRAM_BUFFER];
         let mut now = self.clock.now();
         loop {
             match self.poll.poll(&mut events, self.timeout(now)) {
@@ -106,11 +106,7 @@ impl Worker {
                     socket => self.udp.set_readable(socket),
                 }
             }
-            let sfu = &mut self.sfu;
-            self.udp
-                .receive(&mut buffer, limits::DATAGRAMS_PER_TURN, |datagram| {
-                    sfu.handle_datagram(now, datagram);
-                });
+            self.receive(now);
             self.sfu.handle_timeout(now);
             let going = self.take_requests(now);
             let _ = self.hand_on_news();
@@ -120,6 +116,20 @@ impl Worker {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes in what has arrived, and lets out what comes of it before it grows too large.
+    fn receive(&mut self, now: Instant) {
+        let Self {
+            udp, sfu, batch, ..
+        } = self;
+        udp.receive(|datagram, mut departing| {
+            sfu.handle_datagram(now, datagram);
+            if sfu.bytes_to_send() >= limits::BATCH_BYTES {
+                sfu.poll_transmit(batch);
+                departing.send(batch);
+            }
+        });
     }
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
@@ -199,9 +209,8 @@ impl Worker {
     }
 
     fn flush(&mut self) {
-        while let Some(transmit) = self.sfu.poll_transmit() {
-            self.udp.send(&transmit);
-        }
+        self.sfu.poll_transmit(&mut self.batch);
+        self.udp.send(&self.batch);
         if std::mem::take(&mut self.front_has_news)
             && let Err(error) = self.link.front.wake()
         {
@@ -216,8 +225,8 @@ impl Worker {
             return;
         }
         let mut metrics = self.sfu.counters().metrics();
-        metrics.extend(self.udp.counters.metrics());
-        self.link.scoreboard.show(metrics);
+        metrics.extend(self.udp.metrics());
+        self.link.scoreboard.show(metrics, self.udp.delays());
         self.metrics_waiting = false;
         self.metrics_due = now + limits::METRICS_INTERVAL;
     }

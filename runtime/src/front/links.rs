@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{TryRecvError, TrySendError};
 
-use parlor_core::{ClientId, Metric, Request, RequestError};
+use parlor_core::{ClientId, Request, RequestError};
 use parlor_signalling::RequestId;
 
 use crate::limits;
-use crate::link::{FrontEnd, ToFront, ToWorker};
+use crate::link::{FrontEnd, Scores, ToFront, ToWorker};
 
 /// A worker has ended, though nobody told it to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -129,7 +129,7 @@ impl Links {
     }
 
     /// What each worker has counted.
-    pub(super) fn scores(&self) -> impl Iterator<Item = Vec<Metric>> {
+    pub(super) fn scores(&self) -> impl Iterator<Item = Scores> {
         self.0.iter().map(|link| link.end.scoreboard.read())
     }
 }

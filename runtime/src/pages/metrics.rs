@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 use parlor_core::Metric;
 
+use crate::histogram::Histogram;
+
 /// Writes metrics out; those of one name are one metric of several workers, and are summed.
-pub(crate) fn exposition(metrics: impl IntoIterator<Item = Metric>) -> String {
+pub(crate) fn exposition(metrics: impl IntoIterator<Item = Metric>, delays: &Histogram) -> String {
     let mut sums: BTreeMap<&'static str, Metric> = BTreeMap::new();
     for metric in metrics {
         sums.entry(metric.name)
@@ -28,6 +30,11 @@ pub(crate) fn exposition(metrics: impl IntoIterator<Item = Metric>) -> String {
             "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}"
         );
     }
+    delays.write(
+        &mut text,
+        "parlor_forward_delay_seconds",
+        "Time from the arrival of datagrams at this machine until what comes of them has been sent.",
+    );
     text
 }
 
@@ -43,10 +50,10 @@ mod tests {
             grows: false,
             value,
         };
-        let text = exposition([rooms(2), rooms(3)]);
-        assert_eq!(
-            text,
+        let text = exposition([rooms(2), rooms(3)], &Histogram::default());
+        assert!(text.starts_with(
             "# HELP parlor_rooms Rooms.\n# TYPE parlor_rooms gauge\nparlor_rooms 5\n"
-        );
+        ));
+        assert!(text.ends_with("\nparlor_forward_delay_seconds_count 0\n"));
     }
 }

@@ -106,7 +106,7 @@ fn an_address_of_another_machine_is_taken_in_by_one_socket_for_all() {
         .unwrap();
     let mut arrived = Vec::new();
     for _ in 0..100 {
-        udp.receive(&mut [0; 100], 10, |datagram| {
+        udp.receive(|datagram, _| {
             arrived.push((datagram.destination, datagram.contents.to_vec()));
         });
         if !arrived.is_empty() {
@@ -117,11 +117,14 @@ fn an_address_of_another_machine_is_taken_in_by_one_socket_for_all() {
     }
     assert_eq!(arrived, [(candidates[0], b"in".to_vec())]);
 
-    udp.send(&parlor_core::Transmit {
+    let mut batch = Batch::new();
+    batch.push(parlor_core::Transmit {
         source: candidates[2],
         destination: client.local_addr().unwrap(),
-        contents: b"out".to_vec(),
+        flow: 0,
+        contents: b"out",
     });
+    udp.send(&batch);
     let mut buffer = [0; 10];
     client
         .set_read_timeout(Some(Duration::from_secs(5)))

@@ -1,13 +1,28 @@
 //! The media sockets of one worker, each with the candidates that clients reach it by.
 
-use std::collections::BTreeMap;
+mod departures;
+mod plan;
+#[cfg(any(not(target_os = "linux"), test))]
+#[cfg_attr(
+    target_os = "linux",
+    allow(dead_code, reason = "here it is tested, and used elsewhere")
+)]
+mod portable;
+#[cfg(target_os = "linux")]
+mod sys;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
+use departures::Departures;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
-use parlor_core::{Datagram, Metric, Transmit};
+use parlor_core::{Batch, Datagram, Metric};
+#[cfg(not(target_os = "linux"))]
+use portable as sys;
 
+use crate::histogram::Histogram;
 use crate::net;
 
 /// Why a worker has no media sockets.
@@ -26,56 +41,60 @@ pub enum MediaError {
     NoAddress,
 }
 
-/// What happened to datagrams.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct UdpCounters {
-    pub(crate) send_blocked: u64,
-    pub(crate) send_errors: u64,
-    pub(crate) receive_errors: u64,
-}
+/// Most messages that are received, or sent, by one call of the system.
+const MESSAGES: usize = 64;
+/// Room for one message: several datagrams that the system has put together.
+const BUFFER: usize = 64 * 1024;
+/// Refusals of the system to cut a run of datagrams, each on a way of its own, after which a socket
+/// sends them one by one.
+const REFUSALS: u32 = 8;
 
-impl UdpCounters {
-    pub(crate) fn metrics(&self) -> [Metric; 3] {
-        let count = |name, help, value| Metric {
-            name,
-            help,
-            grows: true,
-            value,
-        };
-        [
-            count(
-                "parlor_media_send_blocked_total",
-                "Datagrams dropped because the system took no more.",
-                self.send_blocked,
-            ),
-            count(
-                "parlor_media_send_errors_total",
-                "Datagrams that the system refused to send.",
-                self.send_errors,
-            ),
-            count(
-                "parlor_media_receive_errors_total",
-                "Errors of the system on receiving datagrams.",
-                self.receive_errors,
-            ),
-        ]
-    }
+/// What has arrived from one sender: a datagram, or several of the same size.
+#[derive(Debug, Clone, Copy)]
+struct Arrived<'a> {
+    source: SocketAddr,
+    contents: &'a [u8],
+    /// Bytes of each datagram; the last one may be shorter.
+    stride: usize,
+    /// When the system has received it, since 1970.
+    at: Option<Duration>,
 }
 
 struct Socket {
     udp: UdpSocket,
     /// What is told as the destination of what arrives.
     candidate: SocketAddr,
-    /// There may be more to read, though the system will not say so again.
-    readable: bool,
 }
 
 /// The sockets.
 pub(crate) struct Udp {
     sockets: Vec<Socket>,
-    by_candidate: BTreeMap<SocketAddr, usize>,
     candidates: Vec<SocketAddr>,
-    pub(crate) counters: UdpCounters,
+    receiver: sys::Receiver,
+    /// Of each socket: there may be more to read, though the system will not say so again.
+    readable: Vec<bool>,
+    departures: Departures,
+    pub(crate) counters: ReceiveCounters,
+}
+
+/// What happened to datagrams that came.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ReceiveCounters {
+    calls: u64,
+    errors: u64,
+}
+
+/// The way out, for as long as something that came is handled.
+pub(crate) struct Departing<'a> {
+    sockets: &'a [Socket],
+    departures: &'a mut Departures,
+}
+
+impl Departing<'_> {
+    /// Sends a batch. What the system does not take is dropped: media does not wait.
+    pub(crate) fn send(&mut self, batch: &Batch) {
+        self.departures.send(self.sockets, batch);
+    }
 }
 
 impl Udp {
@@ -88,9 +107,11 @@ impl Udp {
         let own = net::interface_addresses();
         let mut udp = Self {
             sockets: Vec::new(),
-            by_candidate: BTreeMap::new(),
             candidates: Vec::new(),
-            counters: UdpCounters::default(),
+            receiver: sys::Receiver::new(),
+            readable: Vec::new(),
+            departures: Departures::default(),
+            counters: ReceiveCounters::default(),
         };
         if public_ips.is_empty() {
             udp.open_each(&own, port)?;
@@ -154,18 +175,17 @@ impl Udp {
         let port = udp.local_addr().map_err(bind)?.port();
         let candidates = seen_as.iter().map(|ip| SocketAddr::new(*ip, port));
         for candidate in candidates.clone() {
-            self.by_candidate.insert(candidate, self.sockets.len());
+            self.departures.open(candidate, self.sockets.len());
             self.candidates.push(candidate);
         }
         // What a socket for several addresses takes in counts as sent to the first of them.
         let Some(candidate) = candidates.clone().next() else {
             return Ok(());
         };
-        self.sockets.push(Socket {
-            udp,
-            candidate,
-            readable: true,
-        });
+        let offload = sys::prepare(&udp);
+        tracing::debug!(%candidate, offload, "media socket");
+        self.sockets.push(Socket { udp, candidate });
+        self.readable.push(true);
         Ok(())
     }
 
@@ -182,67 +202,103 @@ impl Udp {
     }
 
     pub(crate) fn set_readable(&mut self, token: Token) {
-        if let Some(socket) = self.sockets.get_mut(token.0) {
-            socket.readable = true;
+        if let Some(readable) = self.readable.get_mut(token.0) {
+            *readable = true;
         }
     }
 
     pub(crate) fn is_readable(&self) -> bool {
-        self.sockets.iter().any(|socket| socket.readable)
+        self.readable.contains(&true)
     }
 
-    /// Reads up to `budget` datagrams of each socket that has some.
-    pub(crate) fn receive(
-        &mut self,
-        buffer: &mut [u8],
-        budget: usize,
-        mut handle: impl FnMut(Datagram<'_>),
-    ) {
-        for socket in self.sockets.iter_mut().filter(|socket| socket.readable) {
-            for _ in 0..budget {
-                match socket.udp.recv_from(buffer) {
-                    Ok((length, source)) => handle(Datagram {
-                        source,
-                        destination: socket.candidate,
-                        contents: &buffer[..length],
-                    }),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        socket.readable = false;
-                        break;
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    // The next datagram makes the socket readable again, so that an error that
-                    // stays does not keep this thread busy.
-                    Err(error) => {
+    /// Reads what one call of the system gives from each socket that has something. `handle` gets
+    /// each datagram, and the way out.
+    pub(crate) fn receive(&mut self, mut handle: impl FnMut(Datagram<'_>, Departing<'_>)) {
+        let Self {
+            sockets,
+            receiver,
+            readable,
+            departures,
+            counters,
+            ..
+        } = self;
+        for (number, readable) in readable.iter_mut().enumerate() {
+            let Some(socket) = sockets.get(number).filter(|_| *readable) else {
+                continue;
+            };
+            counters.calls += 1;
+            let count = match receiver.receive(&socket.udp, MESSAGES) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // The next datagram makes the socket readable again, so that an error that stays
+                // does not keep this thread busy.
+                Err(error) => {
+                    if error.kind() != io::ErrorKind::WouldBlock {
                         tracing::debug!(%error, "a media socket failed to receive");
-                        self.counters.receive_errors += 1;
-                        socket.readable = false;
-                        break;
+                        counters.errors += 1;
                     }
+                    *readable = false;
+                    continue;
+                }
+            };
+            // Fewer than there was room for: there were no more.
+            *readable = count == MESSAGES;
+            for arrived in (0..count).filter_map(|number| receiver.get(number)) {
+                departures.note_arrival(arrived.at);
+                for contents in arrived.contents.chunks(arrived.stride.max(1)) {
+                    let datagram = Datagram {
+                        source: arrived.source,
+                        destination: socket.candidate,
+                        contents,
+                    };
+                    let departing = Departing {
+                        sockets,
+                        departures: &mut *departures,
+                    };
+                    handle(datagram, departing);
                 }
             }
         }
     }
 
-    /// Sends a datagram, or drops it where the system takes no more: media does not wait.
-    pub(crate) fn send(&mut self, transmit: &Transmit) {
-        let Some(number) = self.by_candidate.get(&transmit.source) else {
-            debug_assert!(false, "datagrams are sent from candidates");
-            self.counters.send_errors += 1;
-            return;
-        };
-        match self.sockets[*number]
-            .udp
-            .send_to(&transmit.contents, transmit.destination)
-        {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.counters.send_blocked += 1;
-            }
-            Err(error) => {
-                tracing::trace!(%error, "a datagram was not sent");
-                self.counters.send_errors += 1;
-            }
-        }
+    /// Sends a batch. What the system does not take is dropped: media does not wait.
+    pub(crate) fn send(&mut self, batch: &Batch) {
+        self.departures.send(&self.sockets, batch);
+    }
+
+    /// How long datagrams have been in this program.
+    pub(crate) fn delays(&self) -> &Histogram {
+        &self.departures.delays
+    }
+
+    pub(crate) fn metrics(&self) -> impl Iterator<Item = Metric> + use<> {
+        let ReceiveCounters { calls, errors } = self.counters;
+        let received = [
+            counter(
+                "parlor_media_receive_calls_total",
+                "Calls of the system that received datagrams.",
+                calls,
+            ),
+            counter(
+                "parlor_media_receive_errors_total",
+                "Errors of the system on receiving datagrams.",
+                errors,
+            ),
+        ];
+        received
+            .into_iter()
+            .chain(self.departures.counters.metrics())
     }
 }
+
+fn counter(name: &'static str, help: &'static str, value: u64) -> Metric {
+    Metric {
+        name,
+        help,
+        grows: true,
+        value,
+    }
+}
+
+#[cfg(test)]
+mod tests;
