@@ -82,6 +82,18 @@ pub enum Request {
         /// The SDP offer: `recvonly` (or `sendrecv`), up to one audio and one video section.
         offer: String,
     },
+    /// Play a stream of a room without being a participant of it. Answered as
+    /// [`Request::Subscribe`] is.
+    Watch {
+        /// The caller's number for the new subscription.
+        media: MediaId,
+        /// The room.
+        room: RoomName,
+        /// A publication's name; or a participant's, of whom the oldest live publication is played.
+        name: PublicationName,
+        /// The SDP offer, as with [`Request::Subscribe`].
+        offer: String,
+    },
     /// Offer a stream whose packets the caller brings by [`Sfu::handle_media`]: an ingest. It is
     /// live at once. Answered by [`Reply::Done`], then [`News::Live`](crate::News::Live).
     ///

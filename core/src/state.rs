@@ -160,6 +160,12 @@ impl State {
                 name,
                 offer,
             } => self.subscribe(now, (client, media), &place, name, &offer, draws),
+            Request::Watch {
+                media,
+                room,
+                name,
+                offer,
+            } => self.watch(now, (client, media), &room, name, &offer, draws),
             Request::Ingest {
                 media,
                 place,

@@ -181,6 +181,25 @@ impl World {
         })
     }
 
+    /// Begins a subscription by a client that is not in the room; `name` is a stream's, or a
+    /// participant's.
+    pub fn watch(
+        &mut self,
+        client: u64,
+        media: u32,
+        room: &str,
+        name: &str,
+        kinds: Kinds,
+    ) -> Result<ClientKey, RequestError> {
+        let (room, name) = (room_name(room), publication_name(name));
+        self.connect(client, media, kinds, false, |media, offer| Request::Watch {
+            media,
+            room,
+            name,
+            offer,
+        })
+    }
+
     fn connect(
         &mut self,
         client: u64,

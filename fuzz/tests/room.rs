@@ -9,7 +9,7 @@ use parlor_core::{
     Config, EndReason, Identity, MediaId, News, Reply, Request, RequestError, ResumeToken,
     RoomName, Said, VideoCodec, epoch,
 };
-use parlor_fuzz::{Codec, Kinds, World};
+use parlor_fuzz::{Codec, Kinds, World, mark_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -273,4 +273,52 @@ fn a_participant_speaks_until_the_last_of_its_streams_is_silent() {
     world.clients[streams[1]].level = -90;
     world.run_for(2 * SECOND);
     assert_eq!(speaking(&world), [true, false]);
+}
+
+#[test]
+fn somebody_outside_of_a_room_watches_a_participant_or_a_stream_by_name() {
+    let mut world = world();
+    join(&mut world, 1, "alice");
+    let begun = world.watch(9, 1, "r", "alice", Kinds::BOTH);
+    assert_eq!(
+        begun,
+        Err(RequestError::NoSuchPublication),
+        "nothing is live"
+    );
+    world
+        .publish(1, 1, "r", "cam", Kinds::BOTH)
+        .expect("publishes");
+    world
+        .publish(1, 2, "r", "screen", Kinds::VIDEO)
+        .expect("publishes");
+    world.run_for(SECOND);
+    let by_login = world
+        .watch(9, 1, "r", "alice", Kinds::BOTH)
+        .expect("is there");
+    let by_name = world
+        .watch(9, 2, "r", "screen", Kinds::BOTH)
+        .expect("is there");
+    for (room, name) in [("r", "bob"), ("other", "alice")] {
+        let missing = world.watch(9, 3, room, name, Kinds::BOTH);
+        assert_eq!(missing, Err(RequestError::NoSuchPublication));
+    }
+    world.run_for(2 * SECOND);
+    let marks = |player: usize| {
+        let packets = world.clients[player].received(true);
+        packets
+            .iter()
+            .find_map(|packet| mark_of(&packet.payload))
+            .map(|(mark, _)| mark)
+    };
+    assert_eq!((marks(by_login), marks(by_name)), (Some(0), Some(1)));
+    assert!(
+        world
+            .news(1)
+            .iter()
+            .all(|news| !matches!(news, News::Joined { .. }))
+    );
+
+    world.request(9, Request::Disconnect).expect("always");
+    assert_eq!(world.sfu.counters().subscriptions, 0);
+    world.sfu.check();
 }

@@ -10,7 +10,7 @@ use crate::event::{EndReason, News};
 use crate::forwarder::Forwarder;
 use crate::ingest::Replay;
 use crate::limits;
-use crate::names::{Place, PublicationName};
+use crate::names::{Place, PublicationName, RoomName};
 use crate::peer::{Blueprint, Peer, Role};
 use crate::request::{ClientId, MediaId, MediaKind, Muted, Reply, RequestError, TooMany};
 use crate::sdp::narrow::{self, Codecs, Track};
@@ -124,8 +124,51 @@ impl State {
         offer: &str,
         draws: Draws,
     ) -> Result<Reply, RequestError> {
+        let (room, publication) = self.playable(owner, place, name)?;
+        self.subscribe_to(now, owner, (room, publication), offer, draws)
+    }
+
+    /// Lets somebody play a stream of a room who is not in it.
+    pub(super) fn watch(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        room: &RoomName,
+        name: PublicationName,
+        offer: &str,
+        draws: Draws,
+    ) -> Result<Reply, RequestError> {
+        self.check_new_media(owner, |media| matches!(media, Media::Subscription(_)))?;
+        let key = self.tables.room_names.get(room).copied();
+        let key = key.ok_or(RequestError::NoSuchPublication)?;
+        let named = (Some(key), name);
+        let publication = self.tables.publication_names.get(&named).copied();
+        let publication = publication.or_else(|| self.publication_by(key, &named.1));
+        let publication = publication.ok_or(RequestError::NoSuchPublication)?;
+        self.subscribe_to(now, owner, (Some(key), publication), offer, draws)
+    }
+
+    /// The oldest live publication of the participant with this name.
+    fn publication_by(&self, room: RoomKey, name: &PublicationName) -> Option<PublicationKey> {
+        let mut participants = self.tables.rooms.get(room)?.participants.iter();
+        let participant =
+            participants.find(|participant| participant.identity.as_str() == name.as_str())?;
+        let mut publications = participant.publications.iter().copied();
+        publications.find(|key| {
+            let publication = self.tables.publications.get(*key);
+            publication.is_some_and(|publication| publication.announced)
+        })
+    }
+
+    fn subscribe_to(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        (room, publication_key): (Option<RoomKey>, PublicationKey),
+        offer: &str,
+        draws: Draws,
+    ) -> Result<Reply, RequestError> {
         let (client, media) = owner;
-        let (room, publication_key) = self.playable(owner, place, name)?;
         let publication = self.tables.publications.get(publication_key);
         let publication = publication.ok_or(RequestError::NoSuchPublication)?;
         let muted = publication.muted;
@@ -367,24 +410,18 @@ impl State {
         Ok(Reply::Done)
     }
 
-    /// Ends all streams of a client: those in one room, or those outside of rooms.
+    /// Ends all streams of a client, or those in one room.
     pub(super) fn stop_all(&mut self, now: Instant, client: ClientId, room: Option<RoomKey>) {
         let Some(entry) = self.tables.clients.get(&client) else {
             return;
         };
-        let in_place = |media: &&Media| match **media {
-            Media::Publication(key) => self
-                .tables
-                .publications
-                .get(key)
-                .is_some_and(|stream| stream.room == room),
-            Media::Subscription(key) => self
-                .tables
-                .subscriptions
-                .get(key)
-                .is_some_and(|stream| stream.room == room),
+        let place_of = |media: &Media| match *media {
+            Media::Publication(key) => self.tables.publications.get(key)?.room,
+            Media::Subscription(key) => self.tables.subscriptions.get(key)?.room,
         };
-        let mut ending: Vec<Media> = entry.media.values().filter(in_place).copied().collect();
+        let ending = entry.media.values();
+        let ending = ending.filter(|media| room.is_none() || place_of(media) == room);
+        let mut ending: Vec<Media> = ending.copied().collect();
         // A client that plays itself gets no news of that end either.
         ending.sort_by_key(|media| matches!(media, Media::Publication(_)));
         for media in ending {

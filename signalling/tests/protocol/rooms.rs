@@ -68,8 +68,11 @@ impl Rooms {
                 name,
                 offer,
             } => self.subscribe(client, media, &place, &name, &offer),
-            Request::Ingest { .. } | Request::Sink { .. } | Request::WantKeyframe { .. } => {
-                unreachable!("a browser asks for none of them")
+            Request::Watch { .. }
+            | Request::Ingest { .. }
+            | Request::Sink { .. }
+            | Request::WantKeyframe { .. } => {
+                unreachable!("a WebSocket asks for none of them")
             }
             Request::Stop { media } => {
                 let known = self.end((client, media), false);
