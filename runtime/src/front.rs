@@ -5,6 +5,7 @@ mod counters;
 mod crowd;
 mod links;
 mod listeners;
+mod resources;
 mod socket;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use parlor_core::{ClientId, RequestError};
-use parlor_signalling::{Action, Config, PageRequest, PageResponse};
+use parlor_signalling::{Action, Config, PageRequest, PageResponse, whip};
 
 use crate::clock::Clock;
 use crate::histogram::Histogram;
@@ -31,6 +32,7 @@ use links::Links;
 pub use links::WorkerDied;
 use listeners::Accepted;
 pub(crate) use listeners::{Listener, Listeners};
+use resources::Resources;
 use socket::Socket;
 
 /// Why the front has ended other than by being told to.
@@ -73,6 +75,7 @@ struct Running {
     links: Links,
     clients: BTreeMap<u64, Client>,
     crowd: Crowd,
+    resources: Resources,
     next_client: u64,
     timers: BTreeSet<(Instant, u64)>,
     /// The clients to be served in this turn.
@@ -94,6 +97,7 @@ impl Front {
             links: Links::new(ends),
             clients: BTreeMap::new(),
             crowd,
+            resources: Resources::default(),
             next_client: FIRST_CLIENT,
             timers: BTreeSet::new(),
             touched: BTreeSet::new(),
@@ -220,12 +224,18 @@ impl Running {
             links,
             clients,
             touched,
+            resources,
             ..
         } = self;
+        let mut for_resources = Vec::new();
         self.busy |= links.receive(|message| {
             let client = match &message {
                 ToFront::Reply { client, .. } | ToFront::News { client, .. } => client.0,
             };
+            if resources.contains(client) {
+                for_resources.push(message);
+                return;
+            }
             // A client that is gone has no use for answers.
             let Some(known) = clients.get_mut(&client) else {
                 return;
@@ -236,7 +246,36 @@ impl Running {
                 ToFront::News { news, .. } => known.connection.handle_news(now, news),
             }
         })?;
+        for message in for_resources {
+            self.on_resource_news(now, message);
+        }
         Ok(())
+    }
+
+    fn on_resource_news(&mut self, now: Instant, message: ToFront) {
+        let Self {
+            links,
+            clients,
+            touched,
+            resources,
+            ..
+        } = self;
+        let answer = match message {
+            ToFront::Reply { client, reply, .. } => {
+                let is_there = |number| clients.contains_key(&number);
+                resources.handle_reply(links, client.0, reply, is_there)
+            }
+            ToFront::News { client, news } => {
+                resources.handle_news(links, client.0, &news);
+                None
+            }
+        };
+        if let Some((number, response)) = answer
+            && let Some(client) = clients.get_mut(&number)
+        {
+            client.connection.handle_page(now, response);
+            touched.insert(number);
+        }
     }
 
     fn on_timeouts(&mut self, now: Instant) {
@@ -320,6 +359,20 @@ impl Running {
                     Err(error) => self.refuse(now, client, id, error),
                 }
             }
+            Action::Exchange(whip::Request::Create(offer)) => {
+                let number = self.next_client;
+                self.next_client += 1;
+                let Self {
+                    links, resources, ..
+                } = self;
+                if let Some((_, response)) = resources.create(links, number, client.id().0, offer) {
+                    client.connection.handle_page(now, response);
+                }
+            }
+            Action::Exchange(whip::Request::Delete { token }) => {
+                let response = self.resources.delete(&mut self.links, &token);
+                client.connection.handle_page(now, response);
+            }
             Action::Page(request) => {
                 let response = self.page(&request);
                 let response = self.within_budget(client, response);
@@ -343,7 +396,9 @@ impl Running {
         if request.path != "/metrics" {
             return self.front.pages.respond(request);
         }
-        let own = self.counters.metrics(self.clients.len() + 1);
+        let own = self
+            .counters
+            .metrics(self.clients.len() + 1, self.resources.len());
         let scores: Vec<Scores> = self.links.scores().collect();
         let mut delays = Histogram::default();
         for (_, of_worker) in &scores {
@@ -390,6 +445,7 @@ impl Running {
     }
 
     fn stop_workers(&mut self) {
+        self.resources.clear(&mut self.links);
         for client in self.clients.values_mut() {
             for worker in client.take_asked() {
                 self.links.disconnect(worker, client.id());

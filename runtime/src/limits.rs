@@ -19,6 +19,8 @@ pub const REQUESTS_PER_TURN: usize = 64;
 /// Bytes of datagrams to send that gather in a worker before they leave: enough for the packets of
 /// one picture to leave together to each of many players, little enough to stay in the caches.
 pub const BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// Streams that are published or played by WHIP and WHEP at the same time.
+pub const RESOURCES: usize = 16_384;
 /// Connections that one listener hands over in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
 /// Bytes that are read from one connection in one turn.

@@ -12,6 +12,7 @@ use crate::limits::{CLOSE_TIMEOUT, LINGER_TIMEOUT, STALL_TIMEOUT};
 use crate::outbox::Outbox;
 use crate::wcs::{End, Session};
 use crate::websocket::{Close, Incoming, Opcode, Reader};
+use crate::whip;
 
 /// Numbers a request to the rooms, so that its answer finds back. Unique per connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +52,9 @@ pub enum Action {
     },
     /// Serve a page by [`Connection::handle_page`].
     Page(PageRequest),
+    /// Begin or end a stream by WHIP or WHEP (see [`whip`](crate::whip)), and answer by
+    /// [`Connection::handle_page`].
+    Exchange(whip::Request),
 }
 
 /// A plain HTTP request (`GET` or `HEAD`) that is not a WebSocket's.

@@ -1,6 +1,8 @@
 //! The server's side of HTTP/1.1 (RFC 9112): pages by `GET` and `HEAD`, and the door to
 //! WebSocket.
 //!
+//! WHIP and WHEP come with content, all other requests without.
+//!
 //! One request is in the works at a time. Whoever sends more before the answer is on its way is
 //! told `Connection: close` and asks again: no byte is ever taken for the wrong request's.
 
@@ -8,11 +10,12 @@ use std::fmt::Write;
 use std::time::Instant;
 
 use crate::connection::{Action, PageRequest, PageResponse};
-use crate::limits::{HEAD_BYTES, HEAD_TIMEOUT, IDLE_TIMEOUT};
+use crate::limits::{CONTENT_TIMEOUT, HEAD_BYTES, HEAD_TIMEOUT, IDLE_TIMEOUT};
 use crate::outbox::Outbox;
+use crate::whip::Method;
 
 mod request;
-mod target;
+pub(crate) mod target;
 
 use request::{Asked, Refusal, Request};
 
@@ -32,6 +35,13 @@ enum Phase {
     Idle { until: Instant },
     /// The head of a request is being read.
     Head { until: Instant },
+    /// The content of a request is being read.
+    Content {
+        method: Method,
+        length: usize,
+        keep: Keep,
+        until: Instant,
+    },
     /// The caller is making the page.
     Page { head_only: bool, keep: Keep },
     /// The page is being written.
@@ -81,16 +91,55 @@ impl Http {
                 }
             }
             Phase::Head { .. } => {}
+            Phase::Content { .. } => {
+                self.buffer.extend_from_slice(bytes);
+                return self.read_content(out);
+            }
             Phase::Page { keep, .. } | Phase::Writing { keep } => {
                 *keep = Keep::Close;
                 return Next::Http;
             }
         }
         self.buffer.extend_from_slice(bytes);
-        self.read_head(out)
+        self.read_head(now, out)
     }
 
-    fn read_head(&mut self, out: &mut Outbox) -> Next {
+    /// Hands an offer on once it is there.
+    fn read_content(&mut self, out: &mut Outbox) -> Next {
+        let Phase::Content {
+            method,
+            length,
+            keep,
+            ..
+        } = &mut self.phase
+        else {
+            return Next::Http;
+        };
+        if self.buffer.len() < *length {
+            return Next::Http;
+        }
+        let beyond = self.buffer.split_off(*length);
+        let content = std::mem::take(&mut self.buffer);
+        let keep = match beyond.is_empty() {
+            true => *keep,
+            false => Keep::Close,
+        };
+        let method = method.clone();
+        self.phase = Phase::Page {
+            head_only: false,
+            keep,
+        };
+        out.counters.http_requests += 1;
+        match method.asks(content) {
+            Ok(request) => {
+                out.actions.push_back(Action::Exchange(request));
+                Next::Http
+            }
+            Err(response) => self.handle_page(response, out),
+        }
+    }
+
+    fn read_head(&mut self, now: Instant, out: &mut Outbox) -> Next {
         // An empty line before a request is ignored (RFC 9112 §2.2).
         let blank = self
             .buffer
@@ -122,12 +171,18 @@ impl Http {
         let head = std::mem::take(&mut self.buffer);
         self.searched = 0;
         match request::parse(&head) {
-            Ok(request) => self.on_request(request, rest, out),
+            Ok(request) => self.on_request(now, request, rest, out),
             Err(refusal) => refuse(&refusal, out),
         }
     }
 
-    fn on_request(&mut self, request: Request, rest: Vec<u8>, out: &mut Outbox) -> Next {
+    fn on_request(
+        &mut self,
+        now: Instant,
+        request: Request,
+        rest: Vec<u8>,
+        out: &mut Outbox,
+    ) -> Next {
         match request.asked {
             Asked::WebSocket { accept } => {
                 out.push_head(&format!(
@@ -136,6 +191,20 @@ impl Http {
                 ));
                 out.counters.websockets += 1;
                 Next::WebSocket { rest }
+            }
+            Asked::Exchange { method, length } => {
+                let keep = match request.keep_alive {
+                    true => Keep::Open,
+                    false => Keep::Close,
+                };
+                self.buffer = rest;
+                self.phase = Phase::Content {
+                    method,
+                    length,
+                    keep,
+                    until: now + CONTENT_TIMEOUT,
+                };
+                self.read_content(out)
             }
             Asked::Page {
                 path,
@@ -193,14 +262,17 @@ impl Http {
                 *keep = Keep::Close;
                 Next::Http
             }
-            Phase::Idle { .. } | Phase::Head { .. } | Phase::Writing { .. } => Next::Finished,
+            Phase::Idle { .. }
+            | Phase::Head { .. }
+            | Phase::Content { .. }
+            | Phase::Writing { .. } => Next::Finished,
         }
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) -> Next {
         match self.phase {
             Phase::Idle { until } if now >= until => Next::Finished,
-            Phase::Head { until } if now >= until => {
+            Phase::Head { until } | Phase::Content { until, .. } if now >= until => {
                 out.counters.timeouts += 1;
                 refuse(
                     &Refusal::new(408, "The request did not arrive in time"),
@@ -209,6 +281,7 @@ impl Http {
             }
             Phase::Idle { .. }
             | Phase::Head { .. }
+            | Phase::Content { .. }
             | Phase::Page { .. }
             | Phase::Writing { .. } => Next::Http,
         }
@@ -216,7 +289,9 @@ impl Http {
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Idle { until } | Phase::Head { until } => Some(until),
+            Phase::Idle { until } | Phase::Head { until } | Phase::Content { until, .. } => {
+                Some(until)
+            }
             Phase::Page { .. } | Phase::Writing { .. } => None,
         }
     }
@@ -229,7 +304,11 @@ fn refuse(refusal: &Refusal, out: &mut Outbox) -> Next {
         reason = refusal.sentence,
         "request refused"
     );
-    let mut headers = vec![("Content-Type", "text/plain; charset=utf-8".into())];
+    let mut headers = vec![
+        ("Content-Type", "text/plain; charset=utf-8".into()),
+        // Scripts of other pages may read why WHIP was refused; it tells them nothing else.
+        ("Access-Control-Allow-Origin", "*".into()),
+    ];
     headers.extend(
         refusal
             .headers
@@ -280,6 +359,7 @@ fn respond(response: PageResponse, head_only: bool, keep: Keep, out: &mut Outbox
 fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
         204 => "No Content",
         301 => "Moved Permanently",
         302 => "Found",
@@ -290,8 +370,12 @@ fn reason_phrase(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
+        409 => "Conflict",
+        411 => "Length Required",
         413 => "Content Too Large",
+        415 => "Unsupported Media Type",
         417 => "Expectation Failed",
         426 => "Upgrade Required",
         429 => "Too Many Requests",

@@ -8,7 +8,8 @@
 //! After each call of a `handle_*` method or of [`Connection::advance`] the caller drains, in
 //! this order:
 //!
-//! 1. [`Connection::poll_action`] until `None`: requests to the rooms, and pages to serve;
+//! 1. [`Connection::poll_action`] until `None`: requests to the rooms, pages to serve, and streams
+//!    to begin or end by WHIP and WHEP;
 //! 2. [`Connection::egress`] to the socket, telling [`Connection::advance`] how much of it went;
 //! 3. [`Connection::is_finished`]: the socket is to be closed once the egress is empty;
 //! 4. [`Connection::poll_timeout`]: when to call [`Connection::handle_timeout`].
@@ -32,6 +33,7 @@ pub mod limits;
 mod outbox;
 mod wcs;
 mod websocket;
+pub mod whip;
 
 pub use connection::{Action, Config, Connection, PageRequest, PageResponse, RequestId};
 pub use counters::Counters;

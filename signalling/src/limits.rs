@@ -14,6 +14,8 @@ pub const HEAD_FIELDS: usize = 64;
 /// How long the head of a request may take, from accepting the connection or, on a kept one,
 /// from its first byte.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the content of a request may take, from the end of its head.
+pub const CONTENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a kept connection may wait for its next request.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the rest of a refused request is read and dropped, so that the answer arrives before

@@ -17,8 +17,8 @@ pub(super) struct FrontCounters {
 }
 
 impl FrontCounters {
-    /// All counts, with the number of connections that there are.
-    pub(super) fn metrics(&self, connections: usize) -> Vec<Metric> {
+    /// All counts, with the number of connections, and of streams by WHIP and WHEP, that there are.
+    pub(super) fn metrics(&self, connections: usize, resources: usize) -> Vec<Metric> {
         let count = |name, help, value| Metric {
             name,
             help,
@@ -31,6 +31,12 @@ impl FrontCounters {
                 help: "TCP connections.",
                 grows: false,
                 value: connections as u64,
+            },
+            Metric {
+                name: "parlor_http_streams",
+                help: "Streams that were begun by WHIP or WHEP.",
+                grows: false,
+                value: resources as u64,
             },
             count(
                 "parlor_accepted_total",

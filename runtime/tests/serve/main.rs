@@ -7,6 +7,7 @@
 )]
 
 mod client;
+mod exchanges;
 mod hostile;
 mod process;
 mod server;

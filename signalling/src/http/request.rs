@@ -1,8 +1,11 @@
 //! Reads the head of a request.
 
+use parlor_core::limits::OFFER_BYTES;
+
 use crate::http::target;
 use crate::limits::HEAD_FIELDS;
 use crate::websocket;
+use crate::whip::{self, Endpoint, Method};
 
 /// A request that is understood.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub(super) struct Request {
 pub(super) enum Asked {
     /// Open a WebSocket.
     WebSocket { accept: String },
+    /// Publish or play by one exchange (see [`crate::whip`]). `length` bytes of content follow.
+    Exchange { method: Method, length: usize },
     /// Show a page.
     Page {
         path: String,
@@ -78,6 +83,11 @@ pub(super) fn parse(head: &[u8]) -> Result<Request, Refusal> {
 }
 
 fn read(method: &str, target: &str, version: u8, fields: &Fields<'_>) -> Result<Request, Refusal> {
+    if let Some(endpoint) = whip::endpoint(target) {
+        let endpoint =
+            endpoint.ok_or_else(|| Refusal::new(404, "Such a path is /whip/<room>/<name>"))?;
+        return read_exchange(method, version, endpoint, fields);
+    }
     if !matches!(method, "GET" | "HEAD") {
         let refusal = Refusal::new(405, "Only GET and HEAD are understood");
         return Err(Refusal {
@@ -113,6 +123,83 @@ fn read(method: &str, target: &str, version: u8, fields: &Fields<'_>) -> Result<
         asked,
         keep_alive: version == 1 && !fields.has_token("Connection", "close"),
     })
+}
+
+/// Reads a request of WHIP or WHEP.
+fn read_exchange(
+    method: &str,
+    version: u8,
+    endpoint: Endpoint,
+    fields: &Fields<'_>,
+) -> Result<Request, Refusal> {
+    let hosts = fields.all("Host").count();
+    if hosts > 1 || (hosts == 0 && version == 1) {
+        return Err(Refusal::new(400, "A request names one Host"));
+    }
+    let allowed = match endpoint.token {
+        Some(_) => "DELETE, OPTIONS",
+        None => "POST, OPTIONS",
+    };
+    let (method, length) = match (method, &endpoint.token) {
+        ("POST", None) => {
+            let length = content_length(fields)?;
+            let kind = fields.text("Content-Type").unwrap_or_default();
+            let kind = kind.split(';').next().unwrap_or_default().trim();
+            if !kind.eq_ignore_ascii_case("application/sdp") {
+                return Err(Refusal::new(415, "The Content-Type is application/sdp"));
+            }
+            (Method::Post(endpoint), length)
+        }
+        ("DELETE", Some(_)) => {
+            check_body(fields)?;
+            (Method::Delete(endpoint), 0)
+        }
+        ("OPTIONS", _) => {
+            check_body(fields)?;
+            (Method::Options { allowed }, 0)
+        }
+        (_, _) => {
+            let sentence = "POST an offer here, or DELETE what its Location names";
+            let refusal = Refusal::new(405, sentence);
+            let headers: &[_] = match endpoint.token {
+                Some(_) => &[("Allow", "DELETE, OPTIONS")],
+                None => &[("Allow", "POST, OPTIONS")],
+            };
+            return Err(Refusal { headers, ..refusal });
+        }
+    };
+    Ok(Request {
+        asked: Asked::Exchange { method, length },
+        keep_alive: version == 1 && !fields.has_token("Connection", "close"),
+    })
+}
+
+/// The length of an offer.
+fn content_length(fields: &Fields<'_>) -> Result<usize, Refusal> {
+    if fields.all("Expect").next().is_some() {
+        return Err(Refusal::new(417, "Nothing is to be expected"));
+    }
+    if fields.all("Transfer-Encoding").next().is_some() {
+        return Err(Refusal::new(411, "Send the offer with its Content-Length"));
+    }
+    let mut lengths = fields.all("Content-Length");
+    let (length, None) = (lengths.next(), lengths.next()) else {
+        return Err(Refusal::new(400, "The Content-Length was not understood"));
+    };
+    let Some(length) = length else {
+        return Err(Refusal::new(411, "Send the offer with its Content-Length"));
+    };
+    let digits = std::str::from_utf8(length)
+        .ok()
+        .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let Some(digits) = digits else {
+        return Err(Refusal::new(400, "The Content-Length was not understood"));
+    };
+    match digits.parse() {
+        Ok(length) if length <= OFFER_BYTES => Ok(length),
+        // A number that is too large for any offer, whatever it is.
+        Ok(_) | Err(_) => Err(Refusal::new(413, "An offer has at most 64 KiB")),
+    }
 }
 
 /// A request for a page has no content: nothing after the head is ever taken for some.

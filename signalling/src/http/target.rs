@@ -29,6 +29,15 @@ pub(super) fn path(target: &str) -> Option<String> {
     Some(normal)
 }
 
+/// The segments of a target's path, each percent-decoded on its own, so that a name may hold a
+/// slash; `None` for what is no path, or has a control character.
+pub(crate) fn segments(target: &str) -> Option<Vec<String>> {
+    let path = origin_form(target)?.split(['?', '#']).next()?;
+    let decoded = path.strip_prefix('/')?.split('/').map(percent_decode);
+    let is_plain = |segment: &String| !segment.chars().any(char::is_control);
+    decoded.map(|segment| segment.filter(is_plain)).collect()
+}
+
 /// The path and query, also of a target in absolute form (RFC 9112 §3.2.2).
 fn origin_form(target: &str) -> Option<&str> {
     if target.starts_with('/') {

@@ -48,7 +48,7 @@ fn run(now: Instant, pieces: &[&[u8]]) -> Outcome {
                     connection.handle_reply(now, id, reply);
                 }
             }
-            Action::Page(_) => {
+            Action::Page(_) | Action::Exchange(_) => {
                 let (status, headers, body) = (200, Vec::new(), b"body"[..].into());
                 connection.handle_page(
                     now,
@@ -102,6 +102,9 @@ fn http() -> impl Strategy<Value = Vec<u8>> {
         Just("GET / HTTP/1.1\r\n".to_owned()),
         Just("HEAD /a/../b HTTP/1.0\r\n".to_owned()),
         Just("POST ".to_owned()),
+        Just("POST /whip/r/a HTTP/1.1\r\n".to_owned()),
+        Just("DELETE /whep/r/a/t HTTP/1.1\r\n".to_owned()),
+        Just("Content-Type: application/sdp\r\n".to_owned()),
         Just("Host: x\r\n".to_owned()),
         Just("Content-Length: 4\r\n".to_owned()),
         Just("Transfer-Encoding: chunked\r\n".to_owned()),

@@ -11,6 +11,7 @@
 mod additions;
 mod bytes;
 mod client;
+mod exchanges;
 mod faults;
 mod fixtures;
 mod hostile;

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use parlor_core::{ClientId, EndReason, MediaId, News, Request};
-use parlor_signalling::{Action, Config, Connection, Counters, PageRequest, PageResponse};
+use parlor_signalling::{Action, Config, Connection, Counters, PageRequest, PageResponse, whip};
 use serde_json::{Value, json};
 
 use crate::bytes;
@@ -17,6 +17,7 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) rooms: Rooms,
     pub(crate) pages: Vec<PageRequest>,
+    pub(crate) exchanges: Vec<whip::Request>,
     /// Every request of a client, with the key it went by.
     pub(crate) asked: Vec<(ClientId, String, Request)>,
     ends: BTreeMap<ClientId, End>,
@@ -38,6 +39,7 @@ impl World {
             now: Instant::now(),
             rooms: Rooms::default(),
             pages: Vec::new(),
+            exchanges: Vec::new(),
             asked: Vec::new(),
             ends: BTreeMap::new(),
         }
@@ -282,6 +284,10 @@ impl World {
                     self.asked.push((id, key, request.clone()));
                     let reply = self.rooms.handle(id, request);
                     end.connection.handle_reply(now, request_id, reply);
+                }
+                Action::Exchange(request) => {
+                    self.exchanges.push(request);
+                    end.connection.handle_page(now, whip::deleted(true));
                 }
                 Action::Page(request) => {
                     let body = format!("page {}", request.path).into_bytes();
