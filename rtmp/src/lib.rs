@@ -5,3 +5,6 @@
 //! in.
 
 #![forbid(unsafe_code)]
+
+pub mod bridge;
+pub mod flv;
