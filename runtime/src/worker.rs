@@ -1,5 +1,6 @@
 //! A worker: the rooms that live on one thread, and the sockets of their media.
 
+mod machine;
 #[cfg(test)]
 mod tests;
 mod udp;
@@ -17,6 +18,7 @@ use parlor_core::{Batch, Certificate, Config, Request, Seed, Sfu};
 use crate::clock::Clock;
 use crate::limits;
 use crate::link::{ToFront, ToWorker, WorkerEnd};
+use machine::Machine;
 pub use udp::MediaError;
 pub(crate) use udp::Udp;
 
@@ -26,7 +28,7 @@ const WAKER: Token = Token(usize::MAX);
 pub(crate) struct Worker {
     poll: Poll,
     udp: Udp,
-    sfu: Sfu,
+    machine: Machine,
     clock: Clock,
     link: WorkerEnd,
     /// Datagrams to send, in a buffer that is used again.
@@ -74,7 +76,7 @@ impl Worker {
         Ok(Self {
             poll,
             udp,
-            sfu,
+            machine: Machine::new(sfu),
             clock,
             link,
             batch: Batch::new(),
@@ -107,7 +109,7 @@ impl Worker {
                 }
             }
             self.receive(now);
-            self.sfu.handle_timeout(now);
+            self.machine.handle_timeout(now);
             let going = self.take_requests(now);
             let _ = self.hand_on_news();
             self.flush();
@@ -121,12 +123,15 @@ impl Worker {
     /// Takes in what has arrived, and lets out what comes of it before it grows too large.
     fn receive(&mut self, now: Instant) {
         let Self {
-            udp, sfu, batch, ..
+            udp,
+            machine,
+            batch,
+            ..
         } = self;
         udp.receive(|datagram, mut departing| {
-            sfu.handle_datagram(now, datagram);
-            if sfu.bytes_to_send() >= limits::BATCH_BYTES {
-                sfu.poll_transmit(batch);
+            machine.handle_datagram(now, datagram);
+            if machine.bytes_to_send() >= limits::BATCH_BYTES {
+                machine.poll_transmit(batch);
                 departing.send(batch);
             }
         });
@@ -139,7 +144,7 @@ impl Worker {
         if self.requests_left || self.udp.is_readable() {
             return Some(Duration::ZERO);
         }
-        let rooms = self.sfu.poll_timeout().map(|deadline| deadline.at);
+        let rooms = self.machine.poll_timeout().map(|deadline| deadline.at);
         let metrics = self.metrics_waiting.then_some(self.metrics_due);
         let due = rooms.into_iter().chain(metrics).min()?;
         Some(due.saturating_duration_since(now))
@@ -161,12 +166,14 @@ impl Worker {
                     id,
                     request,
                 }) => {
-                    let reply = self.sfu.handle_request(now, client, request);
+                    let reply = self.machine.handle_request(now, client, request);
                     self.hand_on(ToFront::Reply { client, id, reply });
                 }
                 Ok(ToWorker::Disconnect { client }) => {
                     // It cannot fail, and there is nobody to tell.
-                    let _ = self.sfu.handle_request(now, client, Request::Disconnect);
+                    let _ = self
+                        .machine
+                        .handle_request(now, client, Request::Disconnect);
                 }
                 Err(TryRecvError::Empty) => {
                     self.requests_left = false;
@@ -186,7 +193,7 @@ impl Worker {
             self.hand_on(held);
         }
         while self.held.is_none() {
-            let Some(event) = self.sfu.poll_event() else {
+            let Some(event) = self.machine.poll_event() else {
                 return ControlFlow::Continue(());
             };
             self.hand_on(ToFront::News {
@@ -209,7 +216,7 @@ impl Worker {
     }
 
     fn flush(&mut self) {
-        self.sfu.poll_transmit(&mut self.batch);
+        self.machine.poll_transmit(&mut self.batch);
         self.udp.send(&self.batch);
         if std::mem::take(&mut self.front_has_news)
             && let Err(error) = self.link.front.wake()
@@ -224,7 +231,7 @@ impl Worker {
             self.metrics_waiting = true;
             return;
         }
-        let mut metrics = self.sfu.counters().metrics();
+        let mut metrics = self.machine.counters().metrics();
         metrics.extend(self.udp.metrics());
         self.link.scoreboard.show(metrics, self.udp.delays());
         self.metrics_waiting = false;
