@@ -117,9 +117,10 @@ pub enum Request {
     Sink {
         /// The caller's number for the new subscription.
         media: MediaId,
-        /// Where the publication is; the client must be a participant of that room.
+        /// Where the publication is. The client need not be a participant of that room.
         place: Place,
-        /// Which publication.
+        /// A publication's name; in a room also a participant's, of whom the oldest live
+        /// publication is played.
         name: PublicationName,
         /// The codecs of sound that the caller takes.
         audio: Vec<AudioCodec>,

@@ -261,6 +261,43 @@ fn a_sink_gets_a_browsers_media_from_a_key_frame_on() {
 }
 
 #[test]
+fn a_sink_outside_of_the_room_plays_a_participant_by_name() {
+    let mut world = world();
+    let watch = |world: &mut World, room: &str, whom: &str| {
+        world.request(
+            9,
+            Request::Sink {
+                media: MediaId(2),
+                place: Place::Room(RoomName::new(room).expect("a name")),
+                name: name(whom),
+                audio: vec![AudioCodec::Opus],
+                video: vec![VideoCodec::H264],
+            },
+        )
+    };
+    ingest(&mut world, 1);
+    for (room, whom) in [("r", "nobody"), ("elsewhere", "encoder")] {
+        let missing = watch(&mut world, room, whom);
+        assert_eq!(missing, Err(RequestError::NoSuchPublication));
+    }
+    watch(&mut world, "r", "encoder").expect("can be watched");
+    send(&mut world, 1, 0..5, 50);
+    assert!(
+        world
+            .sunk
+            .iter()
+            .any(|(_, packet)| packet.kind == MediaKind::Video)
+    );
+    assert!(
+        world
+            .news(9)
+            .iter()
+            .all(|news| matches!(news, News::Live { .. })),
+        "who watches hears nothing of the room"
+    );
+}
+
+#[test]
 fn a_sink_without_the_pictures_codec_gets_the_sound_and_the_publisher_is_told() {
     let mut world = world();
     world.join(1, "r", "anna").expect("joins");

@@ -72,7 +72,7 @@ impl State {
         draws: &Draws,
     ) -> Result<Reply, RequestError> {
         let (client, media) = owner;
-        let (room, publication_key) = self.playable(owner, place, name)?;
+        let (room, publication_key) = self.watchable(owner, place, name)?;
         let publication = self.tables.publications.get_mut(publication_key);
         let publication = publication.ok_or(RequestError::NoSuchPublication)?;
         let muted = publication.muted;

@@ -138,14 +138,30 @@ impl State {
         offer: &str,
         draws: Draws,
     ) -> Result<Reply, RequestError> {
+        let found = self.watchable(owner, &Place::Room(room.clone()), name)?;
+        self.subscribe_to(now, owner, found, offer, draws)
+    }
+
+    /// The publication that somebody can play without being a participant, by its name or, in a
+    /// room, by that of who publishes it.
+    pub(super) fn watchable(
+        &self,
+        owner: Owner,
+        place: &Place,
+        name: PublicationName,
+    ) -> Result<(Option<RoomKey>, PublicationKey), RequestError> {
         self.check_new_media(owner, |media| matches!(media, Media::Subscription(_)))?;
-        let key = self.tables.room_names.get(room).copied();
-        let key = key.ok_or(RequestError::NoSuchPublication)?;
-        let named = (Some(key), name);
+        let room = match place {
+            Place::Room(room) => {
+                let key = self.tables.room_names.get(room).copied();
+                Some(key.ok_or(RequestError::NoSuchPublication)?)
+            }
+            Place::Open => None,
+        };
+        let named = (room, name);
         let publication = self.tables.publication_names.get(&named).copied();
-        let publication = publication.or_else(|| self.publication_by(key, &named.1));
-        let publication = publication.ok_or(RequestError::NoSuchPublication)?;
-        self.subscribe_to(now, owner, (Some(key), publication), offer, draws)
+        let publication = publication.or_else(|| self.publication_by(room?, &named.1));
+        Ok((room, publication.ok_or(RequestError::NoSuchPublication)?))
     }
 
     /// The oldest live publication of the participant with this name.
