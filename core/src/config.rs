@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::limits::Limits;
 
 /// A video codec that can be forwarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub enum VideoCodec {
     /// H.264 (RFC 6184).
     H264,
@@ -15,7 +17,9 @@ pub enum VideoCodec {
 }
 
 /// An audio codec that can be forwarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub enum AudioCodec {
     /// Opus (RFC 7587).
     Opus,
@@ -26,7 +30,7 @@ pub enum AudioCodec {
 }
 
 /// The configuration of one [`Sfu`](crate::Sfu).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     /// The addresses at which datagrams reach this worker, as clients see them. All are put into
     /// each answer, in this order of preference.

@@ -10,6 +10,12 @@ macro_rules! counters {
         }
 
         impl Counters {
+            /// These counts with those of machines that are over, whose sizes are nothing any more.
+            #[must_use]
+            pub fn after(self, earlier: &Self) -> Self {
+                Self { $($field: counters!(@after $kind self earlier $field),)+ }
+            }
+
             /// Every count, as `/metrics` shows it.
             pub fn metrics(&self) -> Vec<Metric> {
                 vec![$(Metric {
@@ -21,6 +27,10 @@ macro_rules! counters {
             }
         }
     };
+    (@after counter $mine:ident $earlier:ident $field:ident) => {
+        $mine.$field.saturating_add($earlier.$field)
+    };
+    (@after gauge $mine:ident $earlier:ident $field:ident) => { $mine.$field };
     (@grows counter) => { true };
     (@grows gauge) => { false };
 }

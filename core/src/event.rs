@@ -5,7 +5,7 @@ use crate::names::{Identity, PublicationName, RoomName};
 use crate::request::{ClientId, MediaId, MediaKind};
 
 /// News for one client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Event {
     /// Who is to hear it.
     pub client: ClientId,
@@ -14,7 +14,7 @@ pub struct Event {
 }
 
 /// What happened, as one client sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub enum News {
     /// Someone entered a room of the client.
     Joined {
@@ -115,7 +115,7 @@ pub enum News {
 }
 
 /// Why a publication or subscription has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub enum EndReason {
     /// The publication that was played is over.
     PublisherStopped,

@@ -24,6 +24,7 @@ mod ingest;
 pub mod limits;
 mod media_packet;
 mod names;
+pub mod observe;
 mod peer;
 mod request;
 mod sdp;

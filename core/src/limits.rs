@@ -55,7 +55,7 @@ const _: () = assert!(
 );
 
 /// The bounds an operator can set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
     /// Rooms at the same time.
     pub rooms: usize,

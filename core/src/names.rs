@@ -45,8 +45,20 @@ fn check(what: &'static str, limit: usize, text: &str) -> Result<(), NameError> 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $limit:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+        )]
+        #[serde(try_from = "Box<str>")]
         pub struct $name(Box<str>);
+
+        impl TryFrom<Box<str>> for $name {
+            type Error = NameError;
+
+            fn try_from(text: Box<str>) -> Result<Self, NameError> {
+                check($what, $limit, &text)?;
+                Ok(Self(text))
+            }
+        }
 
         impl $name {
             /// Parses `text`: not blank, within the limit, without control characters.
@@ -95,7 +107,7 @@ name!(
 );
 
 /// Where a publication lives, and who may subscribe to it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Place {
     /// In a room: for its participants only.
     Room(RoomName),

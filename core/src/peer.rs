@@ -19,6 +19,7 @@ use crate::egress::ring::Packet;
 use crate::egress::rtcp::Feedback;
 use crate::forwarder::Outgoing;
 use crate::limits;
+use crate::observe::{Observation, Reader};
 use crate::request::{ClientId, MediaId, MediaKind};
 use crate::stun;
 use crate::tables::{PeerKey, PublicationKey, SubscriptionKey};
@@ -74,6 +75,8 @@ pub(crate) enum Lost {
 pub(crate) struct Outbox {
     pub(crate) batch: Batch,
     pub(crate) news: VecDeque<(PeerKey, PeerNews)>,
+    /// What is told to somebody who watches, if there is one.
+    pub(crate) observations: Option<VecDeque<Observation>>,
 }
 
 /// One track as the connection numbers it.
@@ -285,6 +288,15 @@ impl Peer {
         let Some(keys) = crypto::take_keys() else {
             return;
         };
+        if let Some(observations) = &mut outbox.observations
+            && let Some(reader) = Reader::new(&keys)
+        {
+            observations.push_back(Observation::Secured {
+                client: self.client,
+                media: self.media,
+                reader: Box::new(reader),
+            });
+        }
         if let Media::Egress(egress) = &mut self.flow
             && egress.begin(&keys).is_err()
         {

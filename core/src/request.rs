@@ -10,16 +10,22 @@ use crate::names::{Identity, Place, PublicationName, RoomName};
 
 /// One signalling connection, numbered by the caller. Never used again after
 /// [`Request::Disconnect`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct ClientId(pub u64);
 
 /// One publication or subscription of a client, numbered by the caller. Unique per client for
 /// the life of the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct MediaId(pub u32);
 
 /// Sound or picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum MediaKind {
     /// Sound.
     Audio,
@@ -28,7 +34,7 @@ pub enum MediaKind {
 }
 
 /// What a client can ask. Requests of one client are handled in the order in which they come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Request {
     /// Enter a room, which is made if it is not there. Answered by [`Reply::Joined`]; the others
     /// get [`News::Joined`](crate::News::Joined).
@@ -165,7 +171,7 @@ pub enum Request {
 }
 
 /// The picture of an ingest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum VideoFormat {
     /// VP8 (RFC 7741).
     Vp8,
@@ -177,7 +183,7 @@ pub enum VideoFormat {
 }
 
 /// What a publication says of its muted parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Muted {
     /// The sound is muted.
     pub audio: bool,
@@ -186,7 +192,7 @@ pub struct Muted {
 }
 
 /// A participant as others see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Member {
     /// Who it is.
     pub identity: Identity,
@@ -195,7 +201,7 @@ pub struct Member {
 }
 
 /// Something that was said to everyone in a room.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Said {
     /// Who said it.
     pub from: Identity,
@@ -206,7 +212,7 @@ pub struct Said {
 }
 
 /// A secret that proves that one was a participant.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ResumeToken(pub String);
 
 impl fmt::Debug for ResumeToken {
@@ -228,7 +234,7 @@ impl ResumeToken {
 }
 
 /// The answer to a request that succeeded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub enum Reply {
     /// It is done.
     Done,
@@ -271,7 +277,7 @@ pub enum Reply {
 }
 
 /// Why a request was refused. The text is a sentence for the one who asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize)]
 pub enum RequestError {
     /// Another participant of the room has this identity.
     #[error("The login \"{0}\" is already in use in this room")]
@@ -320,7 +326,7 @@ pub enum RequestError {
 }
 
 /// Which of the [`Limits`] is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, serde::Serialize)]
 pub enum TooMany {
     /// [`Limits::rooms`].
     #[error("This server has no more rooms")]

@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use crate::crypto::Certificate;
 use crate::entropy::{Entropy, Seed};
+use crate::observe::{Observation, RoomState};
 use crate::state::{Draws, State};
 use crate::{
     Batch, ClientId, Config, Counters, Datagram, Deadline, Event, MediaId, MediaPacket, Reply,
-    Request, RequestError, SinkPacket,
+    Request, RequestError, RoomName, SinkPacket,
 };
 
 /// The rooms of one worker, their peers and the media between them.
@@ -105,6 +106,28 @@ impl Sfu {
     /// What has been counted since the start.
     pub fn counters(&self) -> Counters {
         self.state.counters()
+    }
+
+    /// Whether there is nobody and nothing left: all rooms and streams are gone, and all that was
+    /// to be said of them has been taken out.
+    pub fn is_empty(&self) -> bool {
+        self.state.is_empty()
+    }
+
+    /// Begins to tell more than the outputs, by [`Sfu::poll_observation`]. It changes nothing
+    /// else.
+    pub fn observe(&mut self) {
+        self.state.observe();
+    }
+
+    /// What there is to tell to somebody who watches, after [`Sfu::observe`].
+    pub fn poll_observation(&mut self) -> Option<Observation> {
+        self.state.poll_observation()
+    }
+
+    /// A room as it is at `now`; `None` where there is none of this name.
+    pub fn room_state(&self, now: Instant, room: &RoomName) -> Option<RoomState> {
+        self.state.room_state(now, room)
     }
 
     /// Checks what must hold between the tables; for tests and simulations.

@@ -4,6 +4,7 @@ mod forward;
 mod ingest;
 mod media;
 mod rooms;
+pub(crate) mod snapshot;
 mod speaking;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -20,6 +21,7 @@ use crate::entropy::Entropy;
 use crate::event::{EndReason, Event, News};
 use crate::limits;
 use crate::media_packet::SinkPacket;
+use crate::observe::Observation;
 use crate::peer::{Lost, Outbox, Path, Peer, PeerNews, Role, SENT_SOURCES};
 use crate::request::{ClientId, Reply, Request, RequestError};
 use crate::stun::{self, Protocol};
@@ -434,6 +436,29 @@ impl State {
 
     pub(crate) fn poll_media(&mut self) -> Option<SinkPacket> {
         self.media.pop_front()
+    }
+
+    /// Whether there is nobody and nothing left.
+    pub(crate) fn is_empty(&self) -> bool {
+        let tables = &self.tables;
+        let gone = tables.rooms.is_empty()
+            && tables.clients.is_empty()
+            && tables.publications.is_empty()
+            && tables.subscriptions.is_empty()
+            && self.peers.is_empty();
+        let told = self.outbox.batch.is_empty()
+            && self.outbox.news.is_empty()
+            && self.events.is_empty()
+            && self.media.is_empty();
+        gone && told
+    }
+
+    pub(crate) fn observe(&mut self) {
+        self.outbox.observations.get_or_insert_default();
+    }
+
+    pub(crate) fn poll_observation(&mut self) -> Option<Observation> {
+        self.outbox.observations.as_mut()?.pop_front()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Deadline> {

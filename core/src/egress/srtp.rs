@@ -3,6 +3,8 @@
 //! A subscriber's connection sends nothing but what is sealed here: two sealers under one key
 //! would use one nonce twice.
 
+pub(crate) mod watch;
+
 use std::ops::Range;
 
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};

@@ -1,0 +1,85 @@
+//! What a machine can be asked to tell beside its outputs, so that somebody can explain them.
+//!
+//! Nothing here changes what a machine does.
+
+use crate::codec::{Codec, H264};
+use crate::config::VideoCodec;
+use crate::egress::srtp::Keys;
+use crate::egress::srtp::watch::{self, Watch};
+use crate::forwarder::is_entry;
+use crate::request::{ClientId, MediaId};
+
+pub use crate::state::snapshot::{ParticipantState, PlayerState, PublicationState, RoomState};
+
+/// What a machine tells that is asked to: see [`Sfu::observe`](crate::Sfu::observe).
+#[derive(Debug)]
+pub enum Observation {
+    /// The DTLS handshake of a stream's connection is done; its media can be read.
+    Secured {
+        /// Whose stream.
+        client: ClientId,
+        /// Which.
+        media: MediaId,
+        /// Reads the media that it carries.
+        reader: Box<Reader>,
+    },
+}
+
+/// Who has sent a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// The client.
+    Client,
+    /// This server.
+    Server,
+}
+
+/// Reads sealed packets of one connection (SRTP, RFC 3711) beside those whom they are for. One
+/// reader reads any packet once or again, in about the order in which they went.
+pub struct Reader {
+    client: Watch,
+    server: Watch,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reader(..)")
+    }
+}
+
+impl Reader {
+    pub(crate) fn new(keys: &Keys) -> Option<Self> {
+        let (client, server) = watch::both_sides(keys).ok()?;
+        Some(Self { client, server })
+    }
+
+    /// The RTP packet in a sealed one; `None` where it is not one of `sender`.
+    pub fn read_rtp(&mut self, sender: Sender, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.side(sender).open_rtp(sealed).ok()
+    }
+
+    /// The compound RTCP packet in a sealed one; `None` where it is not one of `sender`.
+    pub fn read_rtcp(&mut self, sender: Sender, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.side(sender).open_rtcp(sealed).ok()
+    }
+
+    fn side(&mut self, sender: Sender) -> &mut Watch {
+        match sender {
+            Sender::Client => &mut self.client,
+            Sender::Server => &mut self.server,
+        }
+    }
+}
+
+/// Whether a receiver can begin to show pictures with the packet of this RTP payload.
+pub fn begins_picture(codec: VideoCodec, payload: &[u8]) -> bool {
+    let codec = match codec {
+        VideoCodec::Vp8 => Codec::Vp8,
+        // The parameters make no difference to where a picture begins.
+        VideoCodec::H264 => Codec::H264(H264 {
+            profile_level_id: 0,
+            fragments: true,
+        }),
+    };
+    is_entry(codec, payload)
+}
