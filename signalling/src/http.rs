@@ -192,7 +192,14 @@ impl Http {
                 out.counters.websockets += 1;
                 Next::WebSocket { rest }
             }
-            Asked::Exchange { method, length } => {
+            Asked::Exchange {
+                method,
+                length,
+                awaits_go,
+            } => {
+                if awaits_go && rest.is_empty() {
+                    out.push_head("HTTP/1.1 100 Continue\r\n\r\n");
+                }
                 let keep = match request.keep_alive {
                     true => Keep::Open,
                     false => Keep::Close,
@@ -381,6 +388,7 @@ fn reason_phrase(status: u16) -> &'static str {
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
+        501 => "Not Implemented",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
         _ => "",

@@ -300,8 +300,8 @@ pub fn refusal(error: &RequestError) -> PageResponse {
     response
 }
 
-/// 204 to a preflight (Fetch standard, §3.2): pages of everywhere may publish and play, as they may
-/// by WebSocket.
+/// 200 (RFC 9725 §4.2) to a preflight (Fetch standard, §3.2): pages of everywhere may publish and
+/// play, as they may by WebSocket.
 fn preflight(allowed: &'static str) -> PageResponse {
     let headers = vec![
         ALLOW_ORIGIN,
@@ -316,7 +316,7 @@ fn preflight(allowed: &'static str) -> PageResponse {
         ("Allow", allowed.into()),
     ];
     PageResponse {
-        status: 204,
+        status: 200,
         headers,
         body: Cow::Borrowed(&[]),
     }

@@ -19,7 +19,12 @@ pub(super) enum Asked {
     /// Open a WebSocket.
     WebSocket { accept: String },
     /// Publish or play by one exchange (see [`crate::whip`]). `length` bytes of content follow.
-    Exchange { method: Method, length: usize },
+    Exchange {
+        method: Method,
+        length: usize,
+        /// The client waits to be told to send it (RFC 9110 §10.1.1).
+        awaits_go: bool,
+    },
     /// Show a page.
     Page {
         path: String,
@@ -140,8 +145,10 @@ fn read_exchange(
         Some(_) => "DELETE, OPTIONS",
         None => "POST, OPTIONS",
     };
+    let mut awaits_go = false;
     let (method, length) = match (method, &endpoint.token) {
         ("POST", None) => {
+            awaits_go = version == 1 && fields.all("Expect").next().is_some();
             let length = content_length(fields)?;
             let kind = fields.text("Content-Type").unwrap_or_default();
             let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -158,6 +165,13 @@ fn read_exchange(
             check_body(fields)?;
             (Method::Options { allowed }, 0)
         }
+        // A stream that is never changed says so (RFC 9725 §4.3.1).
+        ("PATCH", Some(_)) => {
+            let sentence = "There is nothing to trickle here, and no ICE restart";
+            let refusal = Refusal::new(501, sentence);
+            let headers = &[("Allow", "DELETE, OPTIONS")];
+            return Err(Refusal { headers, ..refusal });
+        }
         (_, _) => {
             let sentence = "POST an offer here, or DELETE what its Location names";
             let refusal = Refusal::new(405, sentence);
@@ -169,15 +183,20 @@ fn read_exchange(
         }
     };
     Ok(Request {
-        asked: Asked::Exchange { method, length },
+        asked: Asked::Exchange {
+            method,
+            length,
+            awaits_go,
+        },
         keep_alive: version == 1 && !fields.has_token("Connection", "close"),
     })
 }
 
 /// The length of an offer.
 fn content_length(fields: &Fields<'_>) -> Result<usize, Refusal> {
-    if fields.all("Expect").next().is_some() {
-        return Err(Refusal::new(417, "Nothing is to be expected"));
+    let is_go = |value: &[u8]| value.eq_ignore_ascii_case(b"100-continue");
+    if !fields.all("Expect").all(is_go) {
+        return Err(Refusal::new(417, "Only 100-continue is to be expected"));
     }
     if fields.all("Transfer-Encoding").next().is_some() {
         return Err(Refusal::new(411, "Send the offer with its Content-Length"));

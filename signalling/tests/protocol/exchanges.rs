@@ -176,7 +176,7 @@ fn what_is_no_offer_is_refused_in_words() {
         ),
         (
             with(&format!(
-                "{sdp}Content-Length: 3\r\nExpect: 100-continue\r\n"
+                "{sdp}Content-Length: 3\r\nExpect: 200-ok\r\n"
             )),
             417,
         ),
@@ -188,6 +188,10 @@ fn what_is_no_offer_is_refused_in_words() {
         ("GET /whip/r/a HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 405),
         (
             "PATCH /whip/r/a/token HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+            501,
+        ),
+        (
+            "PATCH /whip/r/a HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
             405,
         ),
         (
@@ -209,6 +213,28 @@ fn what_is_no_offer_is_refused_in_words() {
             "a sentence: {response}"
         );
     }
+}
+
+#[test]
+fn who_waits_to_be_told_to_send_is_told_to() {
+    let mut world = World::new();
+    let client = world.accept();
+    let request = post("/whip/r/a", "Expect: 100-continue\r\n", "v=0");
+    let (head, offer) = request.split_at(request.len() - 3);
+    world.send(client, head.as_bytes());
+    let go = "HTTP/1.1 100 Continue\r\n\r\n";
+    assert_eq!(world.client(client).responses, go);
+    world.send(client, offer.as_bytes());
+    let answer = world.client(client).responses.clone();
+    let answer = answer.strip_prefix(go).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(world.exchanges.len(), 1);
+
+    // Who does not wait is not told, nor is who is refused.
+    let (_, response) = ask(&request, usize::MAX);
+    assert!(!response.contains("100 Continue"), "{response}");
+    let (_, response) = ask(&head.replace("/sdp", "/xml"), usize::MAX);
+    assert!(response.starts_with("HTTP/1.1 415 "), "{response}");
 }
 
 #[test]
@@ -247,7 +273,7 @@ fn a_connection_is_kept_for_the_delete_and_bytes_beyond_an_offer_end_it() {
         b"OPTIONS /whip/r/a HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\n\r\n",
     );
     let preflight = world.client(again).responses.clone();
-    assert!(preflight.starts_with("HTTP/1.1 204 "), "{preflight}");
+    assert!(preflight.starts_with("HTTP/1.1 200 "), "{preflight}");
     for line in [
         "Access-Control-Allow-Origin: *",
         "Access-Control-Allow-Methods: POST, OPTIONS",
