@@ -9,6 +9,11 @@ const PUBLISH: &str = include_str!("fixtures/chromium-publish.sdp");
 const PLAY: &str = include_str!("fixtures/chromium-play.sdp");
 const AUDIO: &str = include_str!("fixtures/chromium-publish-audio.sdp");
 
+/// GStreamer's `webrtcbin`, bundle-policy max-bundle.
+const GSTREAMER: &str = include_str!("fixtures/gstreamer-publish.sdp");
+/// As OBS has libdatachannel write it: the transport once, in the session's part.
+const OBS: &str = include_str!("fixtures/obs-publish.sdp");
+
 const BASELINE: Codec = Codec::H264(H264 {
     profile_level_id: 0x42_e01f,
     fragments: true,
@@ -43,6 +48,21 @@ fn the_first_configured_codec_that_is_offered_is_chosen() {
     let stripped = PUBLISH.replace("opus/48000", "other/48000");
     let stripped = chosen(&stripped, &Config::default()).expect("chosen");
     assert_eq!(stripped[0], (0, Codec::Pcmu, None));
+}
+
+#[test]
+fn encoders_are_understood_as_they_offer() {
+    let obs = chosen(OBS, &Config::default()).expect("chosen");
+    assert_eq!(obs, [(111, Codec::Opus, None), (96, BASELINE, None)]);
+    let transport = Offer::parse(OBS).expect("parses").transport;
+    assert_eq!(transport.ufrag, "jBob");
+    // All but the first of its sections have port 0, and `a=bundle-only` (RFC 9143 §6).
+    let gstreamer = chosen(GSTREAMER, &Config::default()).expect("chosen");
+    let baseline = Codec::H264(H264 {
+        profile_level_id: 0x42_c015,
+        fragments: true,
+    });
+    assert_eq!(gstreamer, [(96, baseline, None), (100, Codec::Opus, None)]);
 }
 
 #[test]
