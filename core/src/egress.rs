@@ -8,7 +8,7 @@ pub(crate) mod ring;
 pub(crate) mod rtcp;
 pub(crate) mod srtp;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::codec::Codec;
 use crate::forwarder::Outgoing;
@@ -226,13 +226,18 @@ impl Egress {
 impl Sender {
     fn report(&self, now: Instant, ntp: u64) -> Option<Sent> {
         let (latest, at) = self.latest?;
-        let elapsed = now.saturating_duration_since(at).as_micros();
-        let ticks = elapsed * u128::from(self.track.codec.clock_rate()) / 1_000_000;
+        let ticks_in = |elapsed: Duration| {
+            let ticks = elapsed.as_micros() * u128::from(self.track.codec.clock_rate()) / 1_000_000;
+            // Truncation is the wrap of the timestamp.
+            ticks as u32
+        };
+        // What an encoder sends may be of a time that is to come: one of the two is zero.
+        let since = ticks_in(now.saturating_duration_since(at));
+        let until = ticks_in(at.saturating_duration_since(now));
         Some(Sent {
             ssrc: self.track.ssrc,
             ntp,
-            // Truncation is the wrap of the timestamp.
-            timestamp: latest.wrapping_add(ticks as u32),
+            timestamp: latest.wrapping_add(since).wrapping_sub(until),
             packets: self.packets,
             octets: self.octets,
         })

@@ -1,6 +1,6 @@
 //! What one track of a subscription sends: where it begins, and how it is renumbered.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::format::{detect_h264_keyframe, detect_h264_nalu, detect_vp8_keyframe};
 
@@ -16,7 +16,11 @@ pub(crate) struct Incoming {
     /// The sequence number, extended beyond 16 bits.
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
+    /// When it arrived. Of an ingest's, when it was captured, on the machine's time: how long its
+    /// way took must not tear sound and picture apart.
     pub(crate) arrived: Instant,
+    /// When it was captured, by the publisher's clock.
+    pub(crate) captured: Option<Duration>,
     /// A receiver can begin with this packet.
     pub(crate) entry: bool,
 }
@@ -201,8 +205,6 @@ pub(crate) fn is_entry(codec: Codec, payload: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// A packet of source 1, 3,000 ticks a sequence number.
@@ -212,6 +214,7 @@ mod tests {
             sequence,
             timestamp: (sequence as u32).wrapping_mul(3_000),
             arrived: epoch + Duration::from_millis(sequence % 100_000),
+            captured: None,
             entry: false,
         }
     }
@@ -348,6 +351,7 @@ mod tests {
             sequence: 40_000,
             timestamp: 77,
             arrived: epoch + Duration::from_millis(1_010),
+            captured: None,
             entry: false,
         };
         assert_eq!(forwarder.forward(other), None);

@@ -1,6 +1,7 @@
 //! Media that does not come or go by WebRTC.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::request::{ClientId, MediaId, MediaKind};
 
@@ -13,6 +14,9 @@ pub struct MediaPacket<'a> {
     pub timestamp: u32,
     /// The last packet of a picture (RFC 6184 §5.1), the first one after silence (RFC 3551 §4.1).
     pub marker: bool,
+    /// When it was captured, counted from an instant of the caller's choice: sound and picture of
+    /// the same time belong together. It passes as the machine's time does.
+    pub captured: Duration,
     /// The RTP payload, at most [`MEDIA_PAYLOAD`](crate::limits::MEDIA_PAYLOAD) bytes.
     pub payload: &'a [u8],
 }
@@ -32,6 +36,9 @@ pub struct SinkPacket {
     pub timestamp: u32,
     /// That of the publisher's packet.
     pub marker: bool,
+    /// When it was captured by the publisher's clock, which is one for sound and picture. `None`
+    /// until a browser has said how its clock and its timestamps go together.
+    pub captured: Option<Duration>,
     /// The RTP payload.
     pub payload: Arc<[u8]>,
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use parlor_core::simulation::{self, Randomness};
 use parlor_core::{Certificate, ClientId, MediaId, Seed};
@@ -38,6 +38,8 @@ pub struct Received {
     pub payload: Arc<[u8]>,
     /// When it arrived.
     pub at: Instant,
+    /// When it was captured, by the latest report of the sender, since 1970.
+    pub captured: Option<Duration>,
 }
 
 /// One connection of a simulated client.
@@ -378,6 +380,20 @@ impl Client {
             .direct_api()
             .stream_rx(&packet.header.ssrc)
             .map(|stream| stream.mid());
+        let captured = packet.last_sender_info.and_then(|report| {
+            let ticks = (packet.header.timestamp)
+                .wrapping_sub(report.rtp_time.numer() as u32)
+                .cast_signed();
+            let rate = packet.time.frequency().get();
+            let apart = Duration::from_nanos(1_000_000_000 / 1_000)
+                .mul_f64(f64::from(ticks.unsigned_abs()) * 1_000.0 / f64::from(rate));
+            let date = report.ntp_time.duration_since(UNIX_EPOCH).ok()?;
+            Some(if ticks < 0 {
+                date - apart
+            } else {
+                date + apart
+            })
+        });
         self.received.push(Received {
             video: mid == self.video,
             sequence: *packet.seq_no,
@@ -387,6 +403,7 @@ impl Client {
             turned: packet.header.ext_vals.video_orientation == Some(VideoOrientation::Deg90),
             payload: Arc::clone(&packet.payload),
             at: now,
+            captured,
         });
     }
 

@@ -69,6 +69,7 @@ fn send(world: &mut World, client: u64, pictures: std::ops::Range<u64>, gop: u64
                 kind: MediaKind::Video,
                 timestamp,
                 marker: index == last,
+                captured: PICTURE * u32::try_from(number).expect("small"),
                 payload,
             };
             world.media(client, 1, packet);
@@ -79,6 +80,7 @@ fn send(world: &mut World, client: u64, pictures: std::ops::Range<u64>, gop: u64
                 kind: MediaKind::Audio,
                 timestamp: u32::try_from(sound * 960).expect("small"),
                 marker: false,
+                captured: PICTURE / 2 * u32::try_from(sound).expect("small"),
                 payload: &audio_payload(sound),
             };
             world.media(client, 1, packet);
@@ -183,6 +185,56 @@ fn an_old_key_frame_is_not_begun_with() {
 }
 
 #[test]
+fn sound_that_takes_longer_than_its_picture_is_reported_at_the_date_of_the_picture() {
+    let mut world = world();
+    world.join(1, "r", "anna").expect("joins");
+    ingest(&mut world, 2);
+    let player = world
+        .play(1, 1, "r", "cam", Kinds::BOTH)
+        .expect("can be played");
+    world.run_for(SECOND);
+    for number in 0_u32..100 {
+        // Both are of the same time; the sound passes through a codec.
+        let captured = 3 * SECOND + PICTURE * number;
+        for payload in video_payloads(Codec::H264, number.into(), number == 0) {
+            let packet = MediaPacket {
+                kind: MediaKind::Video,
+                timestamp: number * 3_600,
+                marker: false,
+                captured,
+                payload: &payload,
+            };
+            world.media(2, 1, packet);
+        }
+        world.run_for(PICTURE * (1 + number % 5) / 6);
+        let packet = MediaPacket {
+            kind: MediaKind::Audio,
+            timestamp: number * 1_920,
+            marker: false,
+            captured,
+            payload: &audio_payload(number.into()),
+        };
+        world.media(2, 1, packet);
+        world.run_for(PICTURE - PICTURE * (1 + number % 5) / 6);
+    }
+    let date_of = |video| {
+        let packets = world.clients[player].received(video);
+        let last = packets.last().expect("it arrives");
+        let captured = last.captured.expect("it is reported");
+        let rate = if video { 90_000.0 } else { 48_000.0 };
+        (
+            last.timestamp,
+            captured.as_secs_f64() - f64::from(last.timestamp) / rate,
+        )
+    };
+    let ((_, pictures), (_, sounds)) = (date_of(true), date_of(false));
+    assert!(
+        (pictures - sounds).abs() < 0.001,
+        "the first picture at {pictures}, the first sound at {sounds}"
+    );
+}
+
+#[test]
 fn more_than_is_kept_is_not_begun_with() {
     let mut world = world();
     ingest(&mut world, 2);
@@ -193,6 +245,7 @@ fn more_than_is_kept_is_not_begun_with() {
                 kind: MediaKind::Video,
                 timestamp: u32::try_from(number * 90).expect("small"),
                 marker: false,
+                captured: Duration::from_millis(number),
                 payload: &payload,
             };
             world.media(2, 1, packet);
@@ -252,6 +305,21 @@ fn a_sink_gets_a_browsers_media_from_a_key_frame_on() {
         .expect("is taken");
     world.run_for(SECOND);
     assert_eq!(world.clients[0].keyframe_requests.len(), requests + 1);
+    // Sound is reported every 5 s.
+    world.run_for(5 * SECOND);
+    let begun = |kind, rate: f64| {
+        let last = world
+            .sunk
+            .iter()
+            .rev()
+            .find(|(_, packet)| packet.kind == kind);
+        let (_, packet) = last.expect("it comes");
+        let captured = packet.captured.expect("browsers report");
+        captured.as_secs_f64() - f64::from(packet.timestamp) / rate
+    };
+    // The first of each, with timestamps of one step each, were sent at the same time.
+    let apart = begun(MediaKind::Audio, 48_000.0) - begun(MediaKind::Video, 90_000.0);
+    assert!((apart - 0.02).abs() < 0.002, "{apart}");
     world
         .request(2, Request::Stop { media: MediaId(2) })
         .expect("stops");
@@ -392,6 +460,7 @@ fn media_of_nobody_and_packets_too_long_are_counted_and_dropped() {
         kind: MediaKind::Video,
         timestamp: 0,
         marker: true,
+        captured: Duration::ZERO,
         payload,
     };
     world.media(9, 1, packet(&[0x65]));

@@ -79,6 +79,7 @@ impl Packet {
             kind: self.kind,
             timestamp: self.timestamp,
             marker: self.marker,
+            captured: self.time,
             payload: &self.payload,
         }
     }

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use slotmap::SlotMap;
 use str0m::rtp::{ExtensionValues, RtpPacket};
 
 use super::{Due, State};
+use crate::codec::Codec;
 use crate::egress::ring::{Extensions, Packet};
 use crate::epoch;
 use crate::forwarder::{Incoming, Outgoing, is_entry};
@@ -67,6 +68,7 @@ impl State {
             sequence: *packet.seq_no,
             timestamp: packet.header.timestamp,
             arrived: packet.timestamp,
+            captured: captured(packet, codec),
             entry: is_entry(codec, &packet.payload),
         };
         let values = &packet.header.ext_vals;
@@ -91,7 +93,7 @@ impl State {
                 publication.ring.keep(packet.clone());
             }
         }
-        self.fan_out(now, key, kind, &packet, incoming);
+        self.fan_out(key, kind, &packet, incoming);
         if switches && kind == MediaKind::Video && !incoming.entry {
             self.want_keyframe(now, key);
         }
@@ -99,7 +101,6 @@ impl State {
 
     pub(super) fn fan_out(
         &mut self,
-        now: Instant,
         key: PublicationKey,
         kind: MediaKind,
         packet: &Packet,
@@ -125,7 +126,7 @@ impl State {
                 continue;
             }
             let way = (&mut self.peers, &mut self.outbox, &mut self.media);
-            if pass_on(now, way, subscription, kind, packet, incoming) {
+            if pass_on(way, subscription, kind, packet, incoming) {
                 self.counters.forwarded += 1;
             }
         }
@@ -271,7 +272,6 @@ impl State {
 
 /// Sends one packet to one subscriber. Returns false where it does not get it.
 pub(super) fn pass_on(
-    now: Instant,
     (peers, outbox, media): (
         &mut SlotMap<PeerKey, Peer>,
         &mut Outbox,
@@ -289,7 +289,8 @@ pub(super) fn pass_on(
     match subscription.destination {
         Destination::Peer(peer) => peers
             .get_mut(peer)
-            .is_some_and(|peer| peer.send(now, outbox, kind, packet, outgoing)),
+            // Reports relate what is sent to the time at which it came.
+            .is_some_and(|peer| peer.send(incoming.arrived, outbox, kind, packet, outgoing)),
         Destination::Sink => {
             media.push_back(SinkPacket {
                 client: subscription.client,
@@ -298,10 +299,30 @@ pub(super) fn pass_on(
                 sequence: outgoing.sequence,
                 timestamp: outgoing.timestamp,
                 marker: packet.marker,
+                captured: incoming.captured,
                 payload: Arc::clone(&packet.payload),
             });
             true
         }
+    }
+}
+
+/// When a packet was captured by its publisher's clock, as far as the publisher has reported.
+fn captured(packet: &RtpPacket, codec: Codec) -> Option<Duration> {
+    let report = packet.last_sender_info?;
+    // In 32 bits, as on the wire: the two are less than half of their range apart.
+    let reported = report.rtp_time.numer() as u32;
+    let ticks = packet.header.timestamp.wrapping_sub(reported) as i32;
+    let apart = u64::from(ticks.unsigned_abs()) * 1_000_000_000 / u64::from(codec.clock_rate());
+    let apart = Duration::from_nanos(apart);
+    let date = report
+        .ntp_time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()?;
+    if ticks >= 0 {
+        date.checked_add(apart)
+    } else {
+        date.checked_sub(apart)
     }
 }
 

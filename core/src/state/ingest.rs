@@ -180,7 +180,7 @@ impl State {
         if packet.kind == MediaKind::Video {
             publication.ring.keep(numbered.clone());
         }
-        self.fan_out(now, key, packet.kind, &numbered, incoming);
+        self.fan_out(key, packet.kind, &numbered, incoming);
         self.hear_all(now);
     }
 
@@ -219,8 +219,7 @@ impl State {
         for (packet, incoming) in &packets {
             let way = (&mut self.peers, &mut self.outbox, &mut self.media);
             let kind = MediaKind::Video;
-            // Reports relate what is sent to the time at which it came.
-            if pass_on(incoming.arrived, way, subscription, kind, packet, *incoming) {
+            if pass_on(way, subscription, kind, packet, *incoming) {
                 self.counters.forwarded += 1;
             }
         }
