@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Allows a burst, and a steady rate after it (the generic cell rate algorithm).
 #[derive(Debug)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     /// When the bucket is full again.
     full_at: Instant,
     /// What one token takes to come back.
@@ -13,7 +13,8 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) fn new(burst: u32, per_second: u32, now: Instant) -> Self {
+    /// A bucket that is full: `burst` tokens at once, then `per_second`, which is not zero.
+    pub fn new(burst: u32, per_second: u32, now: Instant) -> Self {
         Self {
             full_at: now,
             interval: Duration::from_secs(1) / per_second,
@@ -22,7 +23,7 @@ impl Bucket {
     }
 
     /// Takes a token, or says that there is none.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    pub fn take(&mut self, now: Instant) -> bool {
         let full_at = self.full_at.max(now) + self.interval;
         if full_at.duration_since(now) > self.interval * self.burst {
             return false;

@@ -28,6 +28,7 @@
 mod bucket;
 mod connection;
 mod counters;
+mod dialogue;
 mod http;
 pub mod limits;
 mod outbox;
@@ -35,5 +36,7 @@ mod wcs;
 mod websocket;
 pub mod whip;
 
+pub use bucket::Bucket;
 pub use connection::{Action, Config, Connection, PageRequest, PageResponse, RequestId};
 pub use counters::Counters;
+pub use dialogue::{Dialogue, Ended};

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::connection::Action;
 use crate::counters::Counters;
@@ -22,9 +23,24 @@ pub(crate) struct Outbox {
     body: Cow<'static, [u8]>,
     body_sent: usize,
     overflowed: bool,
+    /// Messages of the WCS protocol that are not carried by a WebSocket. `None`: they are.
+    said: Option<VecDeque<(&'static str, Value)>>,
 }
 
 impl Outbox {
+    /// An outbox whose messages are taken by [`Outbox::poll_said`].
+    pub(crate) fn without_frames() -> Self {
+        Self {
+            said: Some(VecDeque::new()),
+            ..Self::default()
+        }
+    }
+
+    /// The next message with its data, which is an array.
+    pub(crate) fn poll_said(&mut self) -> Option<(&'static str, Value)> {
+        self.said.as_mut()?.pop_front()
+    }
+
     /// The bytes that go out next.
     pub(crate) fn egress(&self) -> &[u8] {
         match &self.bytes[self.bytes_sent..] {
@@ -98,11 +114,13 @@ impl Outbox {
             message: &'static str,
             data: T,
         }
-        match serde_json::to_vec(&Frame { message, data }) {
-            Ok(text) => {
-                self.counters.messages_out += 1;
-                self.push_frame(Opcode::Text, &text);
-            }
+        let result = match &mut self.said {
+            Some(said) => serde_json::to_value(data).map(|data| said.push_back((message, data))),
+            None => serde_json::to_vec(&Frame { message, data })
+                .map(|text| self.push_frame(Opcode::Text, &text)),
+        };
+        match result {
+            Ok(()) => self.counters.messages_out += 1,
             // Strings, flags and maps with text for keys: serialising them cannot fail.
             Err(error) => debug_assert!(false, "{message}: {error}"),
         }

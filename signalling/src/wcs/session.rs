@@ -439,7 +439,7 @@ impl Session {
     /// Where a stream is: in the room it names. Else, since the SDK builds the names of streams
     /// from those of rooms, in the room of this session whose name it begins with. Else it is
     /// open to everyone.
-    fn place(&self, room: Option<RoomName>, name: &PublicationName) -> Place {
+    pub(crate) fn place(&self, room: Option<RoomName>, name: &PublicationName) -> Place {
         let within = |room: &&RoomName| {
             let rest = name.as_str().strip_prefix(room.as_str());
             rest.is_some_and(|rest| rest.starts_with('-'))
