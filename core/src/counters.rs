@@ -71,7 +71,7 @@ counters! {
     counter forwarded = "parlor_forwarded_packets_total";
     /// Packets sent again to subscribers that lost them.
     counter resent = "parlor_resent_packets_total";
-    /// Feedback of subscribers that was not theirs, or came twice.
+    /// Reports and feedback of clients that were not theirs, or came twice.
     counter feedback_refused = "parlor_refused_feedback_total";
     /// Key frame requests sent to publishers.
     counter keyframe_requests = "parlor_keyframe_requests_total";

@@ -6,16 +6,15 @@
 
 pub(crate) mod ring;
 pub(crate) mod rtcp;
-pub(crate) mod srtp;
 
 use std::time::{Duration, Instant};
 
 use crate::codec::Codec;
 use crate::forwarder::Outgoing;
 use crate::request::MediaKind;
+use crate::srtp::{Failed, Keys, RtcpOpener, RtcpSealer, RtpSealer};
 use ring::{Extensions, Packet};
 use rtcp::{Feedback, Sent};
-use srtp::{Failed, Keys, Opener, Sealer};
 
 /// Packets sent again may be a third of all: a subscriber that reports losses without end gets
 /// no more of them. A packet sent earns one credit, one sent again costs [`RESEND_COST`].
@@ -59,7 +58,7 @@ struct Sender {
 pub(crate) struct Egress {
     senders: Vec<Sender>,
     cname: String,
-    keys: Option<(Sealer, Opener)>,
+    keys: Option<(RtpSealer, RtcpSealer, RtcpOpener)>,
     credit: u16,
 }
 
@@ -86,7 +85,7 @@ impl Egress {
     /// sealer would begin its indices anew.
     pub(crate) fn begin(&mut self, keys: &Keys) -> Result<(), Failed> {
         if self.keys.is_none() {
-            self.keys = Some(keys.server()?);
+            self.keys = Some((keys.rtp_sealer()?, keys.rtcp_sealer()?, keys.rtcp_opener()?));
         }
         Ok(())
     }
@@ -101,7 +100,7 @@ impl Egress {
         outgoing: Outgoing,
         bytes: &mut Vec<u8>,
     ) -> Option<()> {
-        let (sealer, _) = self.keys.as_ref()?;
+        let (sealer, ..) = self.keys.as_ref()?;
         let sender = self
             .senders
             .iter_mut()
@@ -119,9 +118,7 @@ impl Egress {
         header.write(bytes, packet.extensions.under(&sender.track));
         let clear = bytes.len();
         bytes.extend_from_slice(&packet.payload);
-        sealer
-            .seal_rtp(bytes, begin..clear, outgoing.sequence)
-            .ok()?;
+        sealer.seal(bytes, begin..clear, outgoing.sequence).ok()?;
         sender.packets = sender.packets.wrapping_add(1);
         // A payload is shorter than a datagram.
         sender.octets = sender.octets.wrapping_add(packet.payload.len() as u32);
@@ -144,7 +141,7 @@ impl Egress {
         outgoing: Outgoing,
         bytes: &mut Vec<u8>,
     ) -> Option<()> {
-        let (sealer, _) = self.keys.as_ref()?;
+        let (sealer, ..) = self.keys.as_ref()?;
         let sender = self
             .senders
             .iter_mut()
@@ -169,7 +166,7 @@ impl Egress {
         // The original sequence number, of which 16 bits are on the wire.
         bytes.extend_from_slice(&(outgoing.sequence as u16).to_be_bytes());
         bytes.extend_from_slice(&packet.payload);
-        sealer.seal_rtp(bytes, begin..clear, sequence).ok()
+        sealer.seal(bytes, begin..clear, sequence).ok()
     }
 
     /// Appends the datagram of the sender reports for all that has been sent; `ntp` is the date of
@@ -197,8 +194,8 @@ impl Egress {
     }
 
     fn seal(&mut self, mut compound: Vec<u8>, bytes: &mut Vec<u8>) -> Option<()> {
-        let (sealer, _) = self.keys.as_mut()?;
-        sealer.seal_rtcp(&mut compound).ok()?;
+        let (_, sealer, _) = self.keys.as_mut()?;
+        sealer.seal(&mut compound).ok()?;
         bytes.extend_from_slice(&compound);
         Some(())
     }
@@ -206,8 +203,8 @@ impl Egress {
     /// What a datagram of the subscriber's feedback says, by kind of track. Refused where it is
     /// not the subscriber's, or comes again.
     pub(crate) fn open(&mut self, datagram: &[u8]) -> Result<Vec<(MediaKind, Feedback)>, Failed> {
-        let (_, opener) = self.keys.as_mut().ok_or(Failed)?;
-        let compound = opener.open_rtcp(datagram)?;
+        let (_, _, opener) = self.keys.as_mut().ok_or(Failed)?;
+        let compound = opener.open(datagram)?;
         let of_track = |feedback: Feedback| {
             let (Feedback::Lost { ssrc, .. } | Feedback::KeyframeWanted { ssrc }) = feedback;
             let sender = self

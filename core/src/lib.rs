@@ -9,7 +9,6 @@
     )
 )]
 
-mod arrivals;
 mod codec;
 pub mod config;
 mod counters;
@@ -21,16 +20,20 @@ mod event;
 mod forwarder;
 mod history;
 mod ingest;
+mod ingress;
 pub mod limits;
 mod media_packet;
 mod names;
 pub mod observe;
 mod peer;
 mod request;
+mod rtcp;
+mod rtp;
 mod sdp;
 mod sfu;
 pub mod simulation;
 mod speaker;
+mod srtp;
 mod state;
 mod stun;
 mod tables;

@@ -4,10 +4,10 @@
 
 use crate::codec::{Codec, H264};
 use crate::config::VideoCodec;
-use crate::egress::srtp::Keys;
-use crate::egress::srtp::watch::{self, Watch};
 use crate::forwarder::is_entry;
 use crate::request::{ClientId, MediaId};
+use crate::srtp::Keys;
+use crate::srtp::watch::{self, Watch};
 
 pub use crate::state::snapshot::{ParticipantState, PlayerState, PublicationState, RoomState};
 

@@ -7,20 +7,19 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use slotmap::Key;
-use str0m::media::{KeyframeRequestKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::RtpPacket;
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
-use crate::arrivals::Arrivals;
 use crate::crypto;
 use crate::egress::Egress;
 use crate::egress::ring::Packet;
 use crate::egress::rtcp::Feedback;
 use crate::forwarder::Outgoing;
+use crate::ingress::{Arrival, Ingress};
 use crate::limits;
 use crate::observe::{Observation, Reader};
 use crate::request::{ClientId, MediaId, MediaKind};
+use crate::srtp::Failed;
 use crate::stun;
 use crate::tables::{PeerKey, PublicationKey, SubscriptionKey};
 use crate::transmit::{Batch, Transmit};
@@ -47,8 +46,6 @@ pub(crate) enum PeerNews {
     Live,
     /// The other side said goodbye.
     Closed,
-    /// A packet of a publisher.
-    Rtp(Box<RtpPacket>),
     /// A subscriber needs a key frame.
     KeyframeWanted,
     /// A subscriber has lost these packets.
@@ -79,26 +76,6 @@ pub(crate) struct Outbox {
     pub(crate) observations: Option<VecDeque<Observation>>,
 }
 
-/// One track as the connection numbers it.
-#[derive(Debug, Clone, Copy)]
-struct Line {
-    kind: MediaKind,
-    mid: Mid,
-    pt: Pt,
-}
-
-/// What str0m receives for us.
-struct Ingress {
-    lines: Vec<Line>,
-    /// Sources from which packets are taken.
-    ssrcs: Vec<u32>,
-    /// Those of them that send retransmissions.
-    repairs: Vec<u32>,
-    arrivals: Option<Arrivals>,
-    /// How many other ones may be added.
-    more_sources: usize,
-}
-
 /// Which way media flows, and what does it.
 #[expect(
     clippy::large_enum_variant,
@@ -106,7 +83,7 @@ struct Ingress {
 )]
 enum Media {
     /// From a publisher.
-    Ingress(Ingress),
+    Ingress(Box<Ingress>),
     /// To a subscriber.
     Egress(Egress),
 }
@@ -139,16 +116,11 @@ pub(crate) struct Peer {
     pub(crate) report_due: Option<Instant>,
     /// When the machine has promised to call [`Peer::handle_timeout`].
     pub(crate) wake: Option<Instant>,
-    /// When the connection wants it.
-    pub(crate) due: Option<Instant>,
+    /// When str0m wants it.
+    rtc_due: Option<Instant>,
     /// How many ways have been taken, over the peer's life.
     taken_paths: usize,
 }
-
-/// Most sources that a publisher may use over its life whose offer does not name them.
-const UNNAMED_SOURCES: usize = 16;
-/// The source of the packets by which browsers try how much gets through; they carry no media.
-const PROBE: u32 = 0;
 
 impl Peer {
     /// Changes the connection and takes everything out that it has to say, as str0m demands.
@@ -181,7 +153,7 @@ impl Peer {
         self.take_keys(outbox);
         if let Err(lost) = ran {
             self.failed = true;
-            self.due = None;
+            self.rtc_due = None;
             outbox.news.push_back((self.key, PeerNews::Lost(lost)));
         }
     }
@@ -190,7 +162,7 @@ impl Peer {
         loop {
             match self.rtc.poll_output()? {
                 Output::Timeout(at) => {
-                    self.due = self.rtc.is_alive().then_some(at);
+                    self.rtc_due = self.rtc.is_alive().then_some(at);
                     return Ok(());
                 }
                 Output::Transmit(transmit) => {
@@ -223,19 +195,6 @@ impl Peer {
                 outbox.news.push_back((self.key, PeerNews::Live));
             }
             Event::Closed => outbox.news.push_back((self.key, PeerNews::Closed)),
-            Event::RtpPacket(packet) => {
-                let number = packet.header.ext_vals.transport_cc;
-                if let Media::Ingress(Ingress {
-                    arrivals: Some(arrivals),
-                    ..
-                }) = &mut self.flow
-                    && let Some(number) = number
-                {
-                    arrivals.note(packet.timestamp, number);
-                }
-                let news = PeerNews::Rtp(Box::new(packet));
-                outbox.news.push_back((self.key, news));
-            }
             // The machine watches consent itself, with the operator's patience.
             Event::IceConnectionStateChange(
                 IceConnectionState::Disconnected
@@ -283,7 +242,7 @@ impl Peer {
         true
     }
 
-    /// Takes the keys over that a finished handshake leaves. A publisher's stay with str0m alone.
+    /// Takes the keys over that a finished handshake leaves.
     fn take_keys(&mut self, outbox: &mut Outbox) {
         let Some(keys) = crypto::take_keys() else {
             return;
@@ -297,19 +256,40 @@ impl Peer {
                 reader: Box::new(reader),
             });
         }
-        if let Media::Egress(egress) = &mut self.flow
-            && egress.begin(&keys).is_err()
-        {
+        let begun = match &mut self.flow {
+            Media::Ingress(ingress) => ingress.begin(&keys),
+            Media::Egress(egress) => egress.begin(&keys),
+        };
+        if begun.is_err() {
             outbox
                 .news
                 .push_back((self.key, PeerNews::Lost(Lost::Dtls)));
         }
     }
 
-    /// Takes SRTCP of a subscriber in. Returns false where it is not the subscriber's.
-    pub(crate) fn handle_feedback(&mut self, outbox: &mut Outbox, contents: &[u8]) -> bool {
-        let Media::Egress(egress) = &mut self.flow else {
-            return false;
+    /// Takes a packet in that came by a known way. Refused where it is not a publisher's; `None`
+    /// where there is nothing new in it.
+    pub(crate) fn handle_packet(
+        &mut self,
+        now: Instant,
+        contents: &[u8],
+    ) -> Result<Option<Arrival>, Failed> {
+        match &mut self.flow {
+            Media::Ingress(ingress) => ingress.take(now, contents),
+            Media::Egress(_) => Err(Failed),
+        }
+    }
+
+    /// Takes SRTCP in that came by a known way. Returns false where it is not the client's.
+    pub(crate) fn handle_feedback(
+        &mut self,
+        now: Instant,
+        outbox: &mut Outbox,
+        contents: &[u8],
+    ) -> bool {
+        let egress = match &mut self.flow {
+            Media::Ingress(ingress) => return ingress.take_reports(now, contents).is_ok(),
+            Media::Egress(egress) => egress,
         };
         let Ok(feedback) = egress.open(contents) else {
             return false;
@@ -322,45 +302,6 @@ impl Peer {
             outbox.news.push_back((self.key, news));
         }
         true
-    }
-
-    /// Whether packets of this source are taken: one that the offer names. Where it names none,
-    /// as encoders' offers may, sources are few.
-    ///
-    /// str0m moves a stream to another source before it has authenticated the packet that says
-    /// so. Whoever can forge the client's address would end the stream in this way.
-    pub(crate) fn admits(&mut self, ssrc: u32) -> bool {
-        let Media::Ingress(Ingress {
-            ssrcs,
-            more_sources,
-            ..
-        }) = &mut self.flow
-        else {
-            return false;
-        };
-        if ssrc == PROBE || ssrcs.contains(&ssrc) {
-            return true;
-        }
-        let Some(more) = more_sources.checked_sub(1) else {
-            return false;
-        };
-        *more_sources = more;
-        ssrcs.push(ssrc);
-        true
-    }
-
-    /// Whether a packet's transport-wide number, if it has one, does no harm.
-    pub(crate) fn admits_number(&mut self, now: Instant, ssrc: u32, packet: &[u8]) -> bool {
-        let Media::Ingress(ingress) = &mut self.flow else {
-            return true;
-        };
-        let Some(arrivals) = &mut ingress.arrivals else {
-            return true;
-        };
-        let pt = packet.get(1).map(|byte| byte & 0x7f);
-        let main = ingress.lines.iter().any(|line| Some(*line.pt) == pt);
-        let noted = main && ssrc != PROBE && !ingress.repairs.contains(&ssrc);
-        arrivals.admits(now, packet, noted)
     }
 
     /// Whether a check that comes by this way is looked at. str0m keeps each way for the life of
@@ -384,36 +325,37 @@ impl Peer {
         (true, superfluous.then(|| self.paths.remove(0)))
     }
 
+    /// When there is something to do, or earlier.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let media = match &self.flow {
+            Media::Ingress(ingress) => ingress.due(),
+            Media::Egress(_) => None,
+        };
+        [self.rtc_due, media].into_iter().flatten().min()
+    }
+
     /// Does what is due at `now`.
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
-        self.mutate(now, outbox, |_| Ok(()));
+        if self.rtc_due.is_some_and(|due| due <= now) {
+            self.mutate(now, outbox, |_| Ok(()));
+        }
+        let path = self.media_path();
+        if let (Media::Ingress(ingress), Some((path, flow))) = (&mut self.flow, path) {
+            while outbox
+                .batch
+                .write(path, flow, |bytes| ingress.feedback(now, bytes))
+            {}
+        }
     }
 
     /// Asks a publisher for a key frame (RFC 4585 §6.3.1) of the source that it sends from, if that
     /// is known.
-    pub(crate) fn request_keyframe(
-        &mut self,
-        now: Instant,
-        outbox: &mut Outbox,
-        source: Option<u32>,
-    ) {
-        let Some(line) = self.line(MediaKind::Video) else {
-            return;
-        };
-        self.mutate(now, outbox, |rtc| {
-            let mut api = rtc.direct_api();
-            let known = source
-                .map(Into::into)
-                .filter(|ssrc| api.stream_rx(ssrc).is_some());
-            let stream = match known {
-                Some(ssrc) => api.stream_rx(&ssrc),
-                None => api.stream_rx_by_mid(line.mid, None),
-            };
-            if let Some(stream) = stream {
-                stream.request_keyframe(KeyframeRequestKind::Pli);
-            }
-            Ok(())
-        });
+    pub(crate) fn request_keyframe(&mut self, outbox: &mut Outbox, source: Option<u32>) {
+        let path = self.media_path();
+        if let (Media::Ingress(ingress), Some((path, flow))) = (&mut self.flow, path) {
+            let want = |bytes: &mut Vec<u8>| ingress.want_keyframe(source, bytes);
+            outbox.batch.write(path, flow, want);
+        }
     }
 
     /// Sends a packet to a subscriber, renumbered. Returns false where that cannot be yet.
@@ -453,11 +395,16 @@ impl Peer {
         outbox: &mut Outbox,
         make: impl FnOnce(&mut Egress, &mut Vec<u8>) -> Option<()>,
     ) -> bool {
-        let flow = self.flow_number();
-        let (Media::Egress(egress), Some(path)) = (&mut self.flow, self.selected) else {
+        let path = self.media_path();
+        let (Media::Egress(egress), Some((path, flow))) = (&mut self.flow, path) else {
             return false;
         };
         outbox.batch.write(path, flow, |bytes| make(egress, bytes))
+    }
+
+    /// The way that media goes, with the number of its flow.
+    fn media_path(&self) -> Option<(Path, u32)> {
+        Some((self.selected?, self.flow_number()))
     }
 
     /// What datagrams for this peer are grouped by: its place in the table.
@@ -481,23 +428,6 @@ impl Peer {
 
     pub(crate) fn key(&self) -> PeerKey {
         self.key
-    }
-
-    /// The kind of track that a payload type is of.
-    pub(crate) fn kind_of(&self, pt: Pt) -> Option<MediaKind> {
-        let line = self.lines().iter().find(|line| line.pt == pt);
-        line.map(|line| line.kind)
-    }
-
-    fn line(&self, kind: MediaKind) -> Option<Line> {
-        self.lines().iter().find(|line| line.kind == kind).copied()
-    }
-
-    fn lines(&self) -> &[Line] {
-        match &self.flow {
-            Media::Ingress(ingress) => &ingress.lines,
-            Media::Egress(_) => &[],
-        }
     }
 }
 

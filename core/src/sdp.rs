@@ -1,9 +1,8 @@
 //! SDP (RFC 8866) as browsers offer it.
 //!
-//! An offer comes from the network, and what str0m makes of it must be bounded and determined.
-//! So an offer is [parsed](offer::Offer::parse) here into typed values, narrowed to one codec a
-//! section, and written anew for str0m from these values alone: what is not understood does not
-//! reach it. Its answer is then [completed](answer::complete) for the browser.
+//! An offer comes from the network. It is [parsed](offer::Offer::parse) into typed values, of which
+//! one codec a section is [chosen](narrow), and the [`answer`] is written from these values alone:
+//! what is not understood goes no further.
 
 pub(crate) mod answer;
 pub(crate) mod narrow;

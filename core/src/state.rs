@@ -244,20 +244,37 @@ impl State {
             self.counters.unvalidated += 1;
             return;
         }
-        if protocol == Protocol::Rtp && !takes_packet(now, peer, contents) {
-            self.counters.unexpected_packets += 1;
-            return;
-        }
-        // The media of a subscriber is not str0m's.
-        if protocol == Protocol::Rtcp && matches!(peer.role, Role::Subscriber(_)) {
-            if !peer.handle_feedback(&mut self.outbox, contents) {
-                self.counters.feedback_refused += 1;
+        match protocol {
+            Protocol::Rtp => self.handle_packet(now, key, contents),
+            Protocol::Rtcp => {
+                if !peer.handle_feedback(now, &mut self.outbox, contents) {
+                    self.counters.feedback_refused += 1;
+                }
             }
-        } else if !peer.handle_datagram(now, &mut self.outbox, path, contents) {
-            self.counters.malformed += 1;
+            Protocol::Stun | Protocol::Dtls | Protocol::Unknown => {
+                if !peer.handle_datagram(now, &mut self.outbox, path, contents) {
+                    self.counters.malformed += 1;
+                }
+            }
         }
         self.arm(key);
         self.hear_all(now);
+    }
+
+    /// Passes on what a publisher's packet brings.
+    fn handle_packet(&mut self, now: Instant, key: PeerKey, contents: &[u8]) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        match (peer.handle_packet(now, contents), peer.role) {
+            (Ok(Some(arrival)), Role::Publisher(publication)) => {
+                self.forward(now, publication, arrival);
+            }
+            (Ok(None), _) => {}
+            (Ok(Some(_)), Role::Subscriber(_)) | (Err(_), _) => {
+                self.counters.unexpected_packets += 1;
+            }
+        }
     }
 
     /// The peer that a connectivity check is addressed to. Our username fragments begin with the
@@ -299,7 +316,7 @@ impl State {
             return;
         };
         peer.wake = None;
-        if peer.due.is_some_and(|due| due <= now) {
+        if peer.due().is_some_and(|due| due <= now) {
             peer.handle_timeout(now, &mut self.outbox);
         }
         self.arm(key);
@@ -362,10 +379,6 @@ impl State {
             PeerNews::Closed => self.end_peer(now, key, EndReason::Closed),
             PeerNews::Lost(lost) => self.on_lost(now, key, lost),
             PeerNews::Validated(path) => self.on_validated(now, key, path),
-            PeerNews::Rtp(packet) => match role {
-                Role::Publisher(publication) => self.forward(now, publication, &packet),
-                Role::Subscriber(_) => self.counters.unexpected_packets += 1,
-            },
             PeerNews::PacketsLost(kind, sequences) => match role {
                 Role::Subscriber(subscription) => {
                     self.on_packets_lost(key, subscription, kind, &sequences);
@@ -550,25 +563,12 @@ impl State {
 /// Notes that a peer is to be woken. Waking early is harmless, so a promise that is made for an
 /// earlier time stands: the common case costs no change of the set.
 fn arm(deadlines: &mut BTreeSet<(Instant, Due)>, key: PeerKey, peer: &mut Peer) {
-    let Some(due) = peer.due else { return };
+    let Some(due) = peer.due() else { return };
     if peer.wake.is_none_or(|wake| due < wake) {
         if let Some(wake) = peer.wake.replace(due) {
             deadlines.remove(&(wake, Due::Peer(key)));
         }
         deadlines.insert((due, Due::Peer(key)));
-    }
-}
-
-fn takes_packet(now: Instant, peer: &mut Peer, contents: &[u8]) -> bool {
-    let Some(ssrc) = contents.get(8..12).and_then(|bytes| bytes.try_into().ok()) else {
-        return false;
-    };
-    match peer.role {
-        Role::Publisher(_) => {
-            let ssrc = u32::from_be_bytes(ssrc);
-            peer.admits(ssrc) && peer.admits_number(now, ssrc, contents)
-        }
-        Role::Subscriber(_) => false,
     }
 }
 

@@ -14,7 +14,7 @@ use str0m::crypto::CryptoError;
 use str0m::crypto::dtls::{DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, ProtocolVersion};
 
 use super::key_exchange;
-use crate::egress::srtp::{Keys, Profile};
+use crate::srtp::{Keys, Profile};
 use crate::{entropy, epoch};
 
 /// Makes DTLS connections with `dimpl`. Connections are made and driven inside of

@@ -1,5 +1,10 @@
 //! RTCP (RFC 3550, RFC 4585): what a subscriber's feedback asks for, and the server's reports.
 
+use crate::rtcp::{
+    FIR, GOODBYE, NACK, PAYLOAD_FEEDBACK, PLI, RECEIVER_REPORT, SENDER_REPORT, SOURCE_DESCRIPTION,
+    TRANSPORT_FEEDBACK, header, packets, word,
+};
+
 /// What a subscriber asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Feedback {
@@ -17,60 +22,41 @@ pub(crate) enum Feedback {
     },
 }
 
-const SENDER_REPORT: u8 = 200;
-const RECEIVER_REPORT: u8 = 201;
-const SOURCE_DESCRIPTION: u8 = 202;
-const GOODBYE: u8 = 203;
-const TRANSPORT_FEEDBACK: u8 = 205;
-const PAYLOAD_FEEDBACK: u8 = 206;
-/// Formats of feedback.
-const NACK: u8 = 1;
-const PLI: u8 = 1;
-const FIR: u8 = 4;
-
 /// Packets that one datagram may report as lost: more are a storm, or a lie.
 const LOST: usize = 128;
 /// Pieces of feedback that are taken from one datagram.
 const PIECES: usize = 16;
 
 /// Reads a compound packet as far as it is well formed.
-pub(crate) fn read(mut compound: &[u8]) -> Vec<Feedback> {
+pub(crate) fn read(compound: &[u8]) -> Vec<Feedback> {
     let mut feedback = Vec::new();
     let mut lost = 0;
-    while let [first, kind, l0, l1, ..] = *compound
-        && feedback.len() < PIECES
-        && first >> 6 == 2
-    {
-        let end = 4 * (usize::from(u16::from_be_bytes([l0, l1])) + 1);
-        let Some((packet, rest)) = compound.split_at_checked(end) else {
+    for packet in packets(compound) {
+        if feedback.len() >= PIECES {
             break;
-        };
-        compound = rest;
-        let (format, body) = (first & 0x1f, packet.get(8..).unwrap_or_default());
-        match (kind, format) {
+        }
+        match (packet.kind, packet.count) {
             (TRANSPORT_FEEDBACK, NACK) => {
-                if let Some(ssrc) = word(body, 0) {
-                    let sequences = lost_sequences(&body[4..], LOST.saturating_sub(lost));
+                if let Some(ssrc) = word(packet.body, 4) {
+                    let entries = packet.body.get(8..).unwrap_or_default();
+                    let sequences = lost_sequences(entries, LOST.saturating_sub(lost));
                     lost += sequences.len();
                     feedback.push(Feedback::Lost { ssrc, sequences });
                 }
             }
             (PAYLOAD_FEEDBACK, PLI) => {
-                feedback.extend(word(body, 0).map(|ssrc| Feedback::KeyframeWanted { ssrc }));
+                let ssrc = word(packet.body, 4);
+                feedback.extend(ssrc.map(|ssrc| Feedback::KeyframeWanted { ssrc }));
             }
             // The source is in the entry, not in the header.
             (PAYLOAD_FEEDBACK, FIR) => {
-                feedback.extend(word(body, 4).map(|ssrc| Feedback::KeyframeWanted { ssrc }));
+                let ssrc = word(packet.body, 8);
+                feedback.extend(ssrc.map(|ssrc| Feedback::KeyframeWanted { ssrc }));
             }
             _ => {}
         }
     }
     feedback
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    let bytes = bytes.get(at..at + 4)?;
-    Some(u32::from_be_bytes(bytes.try_into().ok()?))
 }
 
 fn lost_sequences(entries: &[u8], most: usize) -> Vec<u16> {
@@ -142,11 +128,6 @@ pub(crate) fn goodbye(ssrcs: &[u32]) -> Vec<u8> {
         compound.extend_from_slice(&ssrc.to_be_bytes());
     }
     compound
-}
-
-fn header(compound: &mut Vec<u8>, count: u8, kind: u8, words: usize) {
-    compound.extend_from_slice(&[0x80 | (count & 0x1f), kind]);
-    compound.extend_from_slice(&(words as u16).to_be_bytes());
 }
 
 #[cfg(test)]

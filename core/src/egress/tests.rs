@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::srtp::Profile;
 use super::*;
+use crate::srtp::Profile;
 
 fn egress() -> Egress {
     let track = |kind, codec, payload_type, ssrc, rtx| Track {

@@ -4,24 +4,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, Fingerprint};
-use str0m::format::{Codec as StrCodec, FormatParams};
-use str0m::media::Frequency;
-use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, IceCreds, Rtc, RtcConfig, RtcError};
 
 use super::contained;
-use super::{Ingress, Line, Media, Outbox, Peer, Role, UNNAMED_SOURCES};
-use crate::arrivals::Arrivals;
-use crate::codec::Codec;
+use super::{Media, Outbox, Peer, Role};
 use crate::crypto::Certificate;
 use crate::egress::{self, Egress, Rtx};
+use crate::ingress::{ExtensionIds, Ingress, Track as Received};
 use crate::limits;
 use crate::request::{ClientId, MediaId, MediaKind, RequestError};
 use crate::sdp::answer;
 use crate::sdp::narrow::{self, Track};
-use crate::sdp::offer::{Offer, Section};
+use crate::sdp::offer::{Offer, Section, Transport};
 use crate::tables::PeerKey;
 
 /// What a new peer is made of.
@@ -81,7 +76,7 @@ impl Peer {
             report_due: None,
             taken_paths: 0,
             wake: None,
-            due: None,
+            rtc_due: None,
         };
         peer.mutate(now, outbox, |_| Ok(()));
         Ok((peer, answer))
@@ -95,87 +90,73 @@ fn begin(now: Instant, blueprint: &Blueprint<'_>) -> Result<(Rtc, Media, String)
         let candidate = Candidate::host(*candidate, "udp").map_err(|error| bad(&error))?;
         rtc.add_local_candidate(candidate);
     }
+    start(&mut rtc, &blueprint.offer.transport).map_err(|error| bad(&error))?;
     let (flow, answer) = match blueprint.role {
-        Role::Publisher(_) => receive(now, &mut rtc, blueprint)?,
-        Role::Subscriber(_) => send(&mut rtc, blueprint)?,
+        Role::Publisher(_) => receive(now, blueprint),
+        Role::Subscriber(_) => send(blueprint),
     };
     Ok((rtc, flow, answer))
 }
 
-/// Lets str0m receive what a publisher sends.
-fn receive(
-    now: Instant,
-    rtc: &mut Rtc,
-    blueprint: &Blueprint<'_>,
-) -> Result<(Media, String), RequestError> {
-    let Blueprint { offer, tracks, .. } = *blueprint;
-    let narrowed = narrow::write(offer, tracks);
-    let narrowed = SdpOffer::from_sdp_string(&narrowed).map_err(|error| bad(&error))?;
-    let answered = rtc
-        .sdp_api()
-        .accept_offer(narrowed)
-        .map_err(|error| bad(&error))?;
-    let lines = tracks.iter().filter_map(|track| {
-        let section = offer.sections.get(track.section)?;
-        let (mid, pt) = (section.mid.as_str().into(), track.payload.number.into());
-        Some(Line {
-            kind: track.kind,
-            mid,
-            pt,
-        })
+/// Lets str0m do ICE and DTLS.
+fn start(rtc: &mut Rtc, transport: &Transport) -> Result<(), RtcError> {
+    let mut direct = rtc.direct_api();
+    direct.set_ice_controlling(false);
+    direct.set_remote_ice_credentials(IceCreds {
+        ufrag: transport.ufrag.clone(),
+        pass: transport.password.clone(),
     });
-    let named = narrow::named_sources(offer, tracks);
-    let agreed = narrow::extensions(offer, tracks);
-    let numbers = agreed
-        .iter()
-        .find(|extension| extension.uri == narrow::TRANSPORT_CC);
-    let ingress = Ingress {
-        lines: lines.collect(),
-        repairs: narrow::named_repairs(offer, tracks),
-        arrivals: numbers.map(|extension| Arrivals::new(now, extension.id)),
-        more_sources: if named.is_some() { 0 } else { UNNAMED_SOURCES },
-        ssrcs: named.unwrap_or_default(),
-    };
-    let answered = answered.to_sdp_string();
-    let answer = answer::complete(&answered, offer, tracks, &blueprint.stream);
-    Ok((Media::Ingress(ingress), answer))
+    direct.set_remote_fingerprint(fingerprint(&transport.fingerprint));
+    direct.start_dtls(false)
 }
 
-/// Lets str0m do ICE and DTLS for a player; its media is sealed by the [`Egress`].
-fn send(rtc: &mut Rtc, blueprint: &Blueprint<'_>) -> Result<(Media, String), RequestError> {
+/// Receives what a publisher sends.
+fn receive(now: Instant, blueprint: &Blueprint<'_>) -> (Media, String) {
     let Blueprint { offer, tracks, .. } = *blueprint;
-    let transport = &offer.transport;
-    let begin = |rtc: &mut Rtc| -> Result<(), RtcError> {
-        let mut direct = rtc.direct_api();
-        direct.set_ice_controlling(false);
-        direct.set_remote_ice_credentials(IceCreds {
-            ufrag: transport.ufrag.clone(),
-            pass: transport.password.clone(),
-        });
-        direct.set_remote_fingerprint(fingerprint(&transport.fingerprint));
-        direct.start_dtls(false)
+    let agreed = narrow::extensions(offer, tracks);
+    let id = |uri| agreed.iter().find(|extension| extension.uri == uri);
+    let id = |uri| id(uri).map(|extension| extension.id);
+    let ids = ExtensionIds {
+        audio_level: id(narrow::AUDIO_LEVEL),
+        video_orientation: id(narrow::ORIENTATION),
+        transport_cc: id(narrow::TRANSPORT_CC),
     };
-    begin(rtc).map_err(|error| bad(&error))?;
+    let sources = narrow::sources(offer, tracks);
+    let received = tracks.iter().zip(sources).map(|(track, source)| Received {
+        kind: track.kind,
+        codec: track.payload.codec,
+        payload_type: track.payload.number,
+        rtx: track.payload.rtx,
+        source: source.map(|source| source.ssrc),
+        repair: source.and_then(|source| source.rtx),
+    });
+    let [ssrc, ..] = blueprint.ssrcs;
+    let ingress = Ingress::new(now, received.collect(), ids, ssrc);
+    let answer = answer::publish(offer, tracks, &agreed, &described(blueprint));
+    (Media::Ingress(Box::new(ingress)), answer)
+}
+
+/// Sends to a player.
+fn send(blueprint: &Blueprint<'_>) -> (Media, String) {
+    let Blueprint { offer, tracks, .. } = *blueprint;
     let mut ssrcs = blueprint.ssrcs.iter().copied();
     let sent: Vec<egress::Track> = tracks
         .iter()
         .filter_map(|track| sent(track, offer.sections.get(track.section)?, &mut ssrcs))
         .collect();
-    let cname = &blueprint.stream;
-    let answer = answer::play(
-        offer,
-        tracks,
-        &answer::Playing {
-            ufrag: &blueprint.ufrag,
-            password: &blueprint.password,
-            fingerprint: blueprint.fingerprint,
-            candidates: blueprint.candidates,
-            stream: &blueprint.stream,
-            cname,
-            sent: &sent,
-        },
-    );
-    Ok((Media::Egress(Egress::new(sent, cname.clone())), answer))
+    let answer = answer::play(offer, tracks, &sent, &described(blueprint));
+    let cname = blueprint.stream.clone();
+    (Media::Egress(Egress::new(sent, cname)), answer)
+}
+
+fn described<'a>(blueprint: &'a Blueprint<'_>) -> answer::Server<'a> {
+    answer::Server {
+        ufrag: &blueprint.ufrag,
+        password: &blueprint.password,
+        fingerprint: blueprint.fingerprint,
+        candidates: blueprint.candidates,
+        stream: &blueprint.stream,
+    }
 }
 
 fn sent(
@@ -224,66 +205,11 @@ fn config(blueprint: &Blueprint<'_>) -> RtcConfig {
         ufrag: blueprint.ufrag.clone(),
         pass: blueprint.password.clone(),
     };
-    // By the ids of the offer from the start: str0m reads what has an id here, agreed or not.
-    let mut extensions = ExtensionMap::empty();
-    for agreed in narrow::extensions(blueprint.offer, blueprint.tracks) {
-        let extension = match agreed.uri.as_str() {
-            narrow::AUDIO_LEVEL => Extension::AudioLevel,
-            narrow::MID => Extension::RtpMid,
-            narrow::ORIENTATION => Extension::VideoOrientation,
-            narrow::TRANSPORT_CC => Extension::TransportSequenceNumber,
-            _ => continue,
-        };
-        extensions.set(agreed.id, extension);
-    }
-    let mut config = RtcConfig::new()
+    RtcConfig::new()
         .set_crypto_provider(Arc::clone(&blueprint.provider))
         .set_dtls_cert(blueprint.certificate.to_dtls())
         .set_ice_lite(true)
         .set_local_ice_credentials(credentials)
         .set_rtp_mode(true)
-        .set_extension_map(extensions)
-        .clear_codecs();
-    match blueprint.role {
-        Role::Publisher(_) => add_codecs(&mut config, blueprint.tracks),
-        Role::Subscriber(_) => {}
-    }
-    config
-}
-
-fn add_codecs(config: &mut RtcConfig, tracks: &[Track]) {
-    for track in tracks {
-        let (pt, rtx) = (
-            track.payload.number.into(),
-            track.payload.rtx.map(Into::into),
-        );
-        let codecs = config.codec_config();
-        let none = FormatParams::default();
-        match track.payload.codec {
-            Codec::Opus => {
-                let stereo = track.payload.stereo.then_some(true);
-                let format = FormatParams {
-                    min_p_time: Some(10),
-                    use_inband_fec: Some(true),
-                    stereo,
-                    sprop_stereo: stereo,
-                    ..none
-                };
-                let clock = Frequency::FORTY_EIGHT_KHZ;
-                codecs.add_config(pt, None, StrCodec::Opus, clock, Some(2), format);
-            }
-            Codec::Pcmu => {
-                codecs.add_config(pt, None, StrCodec::PCMU, Frequency::EIGHT_KHZ, None, none);
-            }
-            Codec::Pcma => {
-                codecs.add_config(pt, None, StrCodec::PCMA, Frequency::EIGHT_KHZ, None, none);
-            }
-            Codec::Vp8 => {
-                codecs.add_config(pt, rtx, StrCodec::Vp8, Frequency::NINETY_KHZ, None, none);
-            }
-            Codec::H264(h264) => {
-                codecs.add_h264(pt, rtx, h264.fragments, h264.profile_level_id);
-            }
-        }
-    }
+        .clear_codecs()
 }

@@ -1,11 +1,11 @@
-//! Choosing what of an offer is used, and writing just that.
+//! Choosing what of an offer is used.
 
 use std::fmt::Write;
 
 use crate::codec::Codec;
 use crate::config::{AudioCodec, Config, VideoCodec};
 use crate::request::{MediaKind, RequestError};
-use crate::sdp::offer::{BadOffer, Extension, Offer, Payload, Section, Transport};
+use crate::sdp::offer::{BadOffer, Extension, Offer, Payload, Section, Source};
 
 /// One section of an offer that is used: a track of a publication or subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,11 +139,9 @@ fn choose(
 }
 
 /// The header extensions that are passed on or used, by URI.
-const EXTENSIONS: [&str; 4] = [AUDIO_LEVEL, MID, ORIENTATION, TRANSPORT_CC];
+const EXTENSIONS: [&str; 3] = [AUDIO_LEVEL, ORIENTATION, TRANSPORT_CC];
 /// The level of the sound in a packet (RFC 6464).
 pub(crate) const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
-/// The section that a packet belongs to (RFC 9143).
-pub(crate) const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 /// Which way up a picture is (3GPP TS 26.114 §7.4.5).
 pub(crate) const ORIENTATION: &str = "urn:3gpp:video-orientation";
 /// The transport-wide sequence number.
@@ -167,70 +165,9 @@ pub(crate) fn extensions(offer: &Offer, tracks: &[Track]) -> Vec<Extension> {
     agreed
 }
 
-/// Writes the offer of a publisher that is left when only `tracks` are used.
-pub(crate) fn write(offer: &Offer, tracks: &[Track]) -> String {
-    let mut text = String::with_capacity(2048);
-    let chosen = || {
-        tracks.iter().filter_map(|track| {
-            offer
-                .sections
-                .get(track.section)
-                .map(|section| (track, section))
-        })
-    };
-    let mids: Vec<&str> = chosen().map(|(_, section)| section.mid.as_str()).collect();
-    text.push_str("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n");
-    line(&mut text, format_args!("a=group:BUNDLE {}", mids.join(" ")));
-    let agreed = extensions(offer, tracks);
-    let mut seen = Vec::new();
-    for (track, section) in chosen() {
-        let bundle = (&offer.transport, agreed.as_slice());
-        write_section(&mut text, bundle, track, section, &mut seen);
-    }
-    text
-}
-
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = write!(text, "{line}\r\n");
-}
-
-fn write_section(
-    text: &mut String,
-    (transport, agreed): (&Transport, &[Extension]),
-    track: &Track,
-    section: &Section,
-    seen: &mut Vec<u32>,
-) {
-    let Payload { number, rtx, .. } = track.payload;
-    let formats = rtx.map_or_else(|| number.to_string(), |rtx| format!("{number} {rtx}"));
-    line(
-        text,
-        format_args!("m={} 9 UDP/TLS/RTP/SAVPF {formats}", section.media),
-    );
-    line(text, format_args!("c=IN IP4 0.0.0.0"));
-    line(text, format_args!("a=ice-ufrag:{}", transport.ufrag));
-    line(text, format_args!("a=ice-pwd:{}", transport.password));
-    line(
-        text,
-        format_args!("a=fingerprint:{}", transport.fingerprint),
-    );
-    line(text, format_args!("a=setup:actpass"));
-    line(text, format_args!("a=mid:{}", section.mid));
-    for extension in &section.extensions {
-        if agreed.contains(extension) {
-            line(
-                text,
-                format_args!("a=extmap:{} {}", extension.id, extension.uri),
-            );
-        }
-    }
-    line(text, format_args!("a=sendonly"));
-    line(text, format_args!("a=rtcp-mux"));
-    line(text, format_args!("a=rtcp-rsize"));
-    write_payload(text, &track.payload, rtx);
-    line(text, format_args!("a=rtcp-fb:{number} transport-cc"));
-    write_sources(text, section, rtx.is_some(), seen);
 }
 
 /// Writes the attributes of a payload type, and those of its retransmissions.
@@ -280,51 +217,20 @@ pub(crate) fn write_payload(text: &mut String, payload: &Payload, rtx: Option<u8
     }
 }
 
-fn write_sources(text: &mut String, section: &Section, with_rtx: bool, seen: &mut Vec<u32>) {
-    let ssrcs = sources(section, with_rtx, seen);
-    if let [main, rtx] = ssrcs.as_slice() {
-        line(text, format_args!("a=ssrc-group:FID {main} {rtx}"));
-    }
-    for ssrc in &ssrcs {
-        line(text, format_args!("a=ssrc:{ssrc} cname:client"));
-    }
-    seen.extend(ssrcs);
-}
-
-/// One stream a section: the first source, and the one of its retransmissions. The others of a
-/// section are simulcast, which is not asked for. None where the section names none, or one that
-/// cannot be.
-fn sources(section: &Section, with_rtx: bool, seen: &[u32]) -> Vec<u32> {
-    let Some(source) = section.sources.first() else {
-        return Vec::new();
-    };
-    let rtx = source.rtx.filter(|_| with_rtx);
-    let ssrcs: Vec<u32> = [Some(source.ssrc), rtx].into_iter().flatten().collect();
-    if ssrcs.iter().any(|ssrc| *ssrc == 0 || seen.contains(ssrc)) {
-        return Vec::new();
-    }
-    ssrcs
-}
-
-/// The sources of the retransmissions of `tracks`, as far as the offer names them.
-pub(crate) fn named_repairs(offer: &Offer, tracks: &[Track]) -> Vec<u32> {
-    let sections = tracks
-        .iter()
-        .filter_map(|track| offer.sections.get(track.section));
-    let sources = sections.flat_map(|section| &section.sources);
-    sources.filter_map(|source| source.rtx).collect()
-}
-
-/// The sources of the packets of `tracks`, if the offer names them all.
-pub(crate) fn named_sources(offer: &Offer, tracks: &[Track]) -> Option<Vec<u32>> {
-    let mut named = Vec::new();
-    for track in tracks {
+/// The source of each of `tracks`, as far as the offer names it: the first of its section. The
+/// others are simulcast, which is not asked for. None for one that cannot be, or is another's.
+pub(crate) fn sources(offer: &Offer, tracks: &[Track]) -> Vec<Option<Source>> {
+    let mut seen = Vec::new();
+    let source = |track: &Track| {
         let section = offer.sections.get(track.section)?;
-        let ssrcs = sources(section, track.payload.rtx.is_some(), &named);
-        if ssrcs.is_empty() {
+        let mut source = *section.sources.first()?;
+        source.rtx = source.rtx.filter(|_| track.payload.rtx.is_some());
+        let ssrcs = [Some(source.ssrc), source.rtx].into_iter().flatten();
+        if ssrcs.clone().any(|ssrc| ssrc == 0 || seen.contains(&ssrc)) {
             return None;
         }
-        named.extend(ssrcs);
-    }
-    Some(named)
+        seen.extend(ssrcs);
+        Some(source)
+    };
+    tracks.iter().map(source).collect()
 }

@@ -1,8 +1,9 @@
 use super::answer;
-use super::narrow::{Codecs, tracks_to_play, tracks_to_publish, write};
+use super::narrow::{self, Codecs, Track, tracks_to_play, tracks_to_publish};
 use super::offer::Offer;
 use crate::codec::{Codec, H264};
 use crate::config::{AudioCodec, Config, VideoCodec};
+use crate::egress;
 use crate::request::{MediaKind, RequestError};
 
 const PUBLISH: &str = include_str!("fixtures/chromium-publish.sdp");
@@ -25,6 +26,20 @@ fn config(video: &[VideoCodec], audio: &[AudioCodec]) -> Config {
         audio_codecs: audio.to_vec(),
         ..Config::default()
     }
+}
+
+const SERVER: answer::Server<'static> = answer::Server {
+    ufrag: "server",
+    password: "secret",
+    fingerprint: "AB:CD",
+    candidates: &[],
+    stream: "stream",
+};
+
+/// The answer to a publisher.
+fn published(offer: &Offer, tracks: &[Track]) -> String {
+    let agreed = narrow::extensions(offer, tracks);
+    answer::publish(offer, tracks, &agreed, &SERVER)
 }
 
 fn chosen(offer: &str, config: &Config) -> Result<Vec<(u8, Codec, Option<u8>)>, RequestError> {
@@ -119,24 +134,69 @@ fn a_dangling_apt_is_left_out() {
     assert_ne!(chosen[1].0, 108);
     let offer = Offer::parse(&stripped).expect("parses");
     let tracks = tracks_to_publish(&offer, &Config::default()).expect("chosen");
-    assert!(!write(&offer, &tracks).contains("apt=108"));
+    assert!(!published(&offer, &tracks).contains("apt=108"));
 }
 
 #[test]
-fn what_str0m_gets_is_one_codec_a_section_without_candidates() {
-    let with_candidate = PUBLISH.replacen(
-        "a=ice-ufrag",
-        "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\na=ice-ufrag",
-        1,
-    );
-    let offer = Offer::parse(&with_candidate).expect("parses");
+fn a_publisher_is_answered_one_codec_a_section() {
+    let offer = Offer::parse(PUBLISH).expect("parses");
     let tracks = tracks_to_publish(&offer, &Config::default()).expect("chosen");
-    let text = write(&offer, &tracks);
-    assert!(!text.contains("candidate"));
+    let text = published(&offer, &tracks);
     assert_eq!(text.matches("a=rtpmap:").count(), 3, "{text}");
-    assert_eq!(text.matches("a=ssrc-group:FID").count(), 1, "{text}");
+    assert_eq!(text.matches("a=recvonly\r\n").count(), 2, "{text}");
     assert!(text.contains("a=group:BUNDLE 0 1\r\n"));
+    assert!(text.contains("a=rtcp-fb:108 transport-cc\r\n"));
+    assert!(text.contains("a=rtcp-fb:108 nack\r\n"));
     assert!(text.contains("transport-wide-cc"));
+    assert!(!text.contains("a=ssrc") && !text.contains("sdes:mid"));
+}
+
+#[test]
+fn what_is_not_offered_is_not_answered() {
+    let uri = narrow::TRANSPORT_CC;
+    let without = PUBLISH.replace(uri, "urn:other");
+    let offer = Offer::parse(&without).expect("parses");
+    let tracks = tracks_to_publish(&offer, &Config::default()).expect("chosen");
+    let text = published(&offer, &tracks);
+    assert!(!text.contains("transport-cc") && !text.contains("urn:other"));
+}
+
+#[test]
+fn each_track_has_the_first_source_of_its_section() {
+    let section = |mid: u8, sources: &str| {
+        format!(
+            "m=video 9 UDP/TLS/RTP/SAVPF 9{mid}\r\na=mid:{mid}\r\na=sendonly\r\n\
+             a=rtpmap:9{mid} VP8/90000\r\na=rtpmap:8{mid} rtx/90000\r\na=fmtp:8{mid} apt=9{mid}\r\n\
+             {sources}"
+        )
+    };
+    let offer = AUDIO.to_owned()
+        + &section(
+            1,
+            "a=ssrc-group:FID 7 8\r\na=ssrc:7 cname:x\r\na=ssrc:8 cname:x\r\na=ssrc:9 cname:x\r\n",
+        );
+    let sources = |offer: &str| {
+        let offer = Offer::parse(offer).expect("parses");
+        let tracks = tracks_to_publish(&offer, &config(&[VideoCodec::Vp8], &[AudioCodec::Opus]));
+        let sources = narrow::sources(&offer, &tracks.expect("chosen"));
+        let sources = sources.into_iter();
+        sources
+            .map(|source| source.map(|source| (source.ssrc, source.rtx)))
+            .collect::<Vec<_>>()
+    };
+    let all = sources(&offer);
+    assert!(all[0].is_some_and(|(ssrc, rtx)| ssrc != 7 && rtx.is_none()));
+    let with_rtx = offer.replace("SAVPF 91", "SAVPF 91 81");
+    assert_eq!(sources(&with_rtx)[1], Some((7, Some(8))));
+    assert_eq!(
+        all[1],
+        Some((7, None)),
+        "what is not sent again has no source"
+    );
+    let audio = all[0].expect("named").0;
+    let taken = with_rtx.replace("FID 7 8", &format!("FID {audio} 8"));
+    let taken = taken.replace("a=ssrc:7", &format!("a=ssrc:{audio}"));
+    assert_eq!(sources(&taken)[1], None, "it is the sound's");
 }
 
 #[test]
@@ -147,17 +207,28 @@ fn refused_sections_keep_their_places_and_all_tracks_share_a_stream() {
         video: Some(Codec::Vp8),
     };
     let tracks = tracks_to_play(&offer, codecs).expect("plays");
-    let answered = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=msid-semantic: WMS x\r\n\
-                    m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=msid:x y\r\n\
-                    a=ssrc:5 msid:x y\r\na=ssrc:5 cname:z\r\n";
-    let text = answer::complete(answered, &offer, &tracks, "stream");
+    let sent = egress::Track {
+        kind: MediaKind::Video,
+        codec: Codec::Vp8,
+        payload_type: 96,
+        ssrc: 5,
+        rtx: Some(egress::Rtx {
+            payload_type: 97,
+            ssrc: 6,
+        }),
+        audio_level: None,
+        video_orientation: Some(4),
+    };
+    let text = answer::play(&offer, &tracks, &[sent], &SERVER);
     let audio = text
         .find("m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n")
         .expect("refused");
-    let video = text.find("m=video 9").expect("answered");
-    assert!(audio < video);
-    assert!(text.contains("a=msid:stream y\r\na=ssrc:5 msid:stream y\r\na=ssrc:5 cname:z\r\n"));
+    let video = text.find("m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n");
+    assert!(Some(audio) < video, "{text}");
+    assert!(text.contains("a=msid:stream video\r\na=ssrc-group:FID 5 6\r\n"));
+    assert!(text.contains("a=ssrc:5 cname:stream\r\na=ssrc:5 msid:stream video\r\n"));
     assert!(text.contains("a=msid-semantic: WMS stream\r\n"));
+    assert!(text.contains("a=extmap:4 urn:3gpp:video-orientation\r\n"));
 }
 
 #[test]

@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use slotmap::SlotMap;
-use str0m::rtp::{ExtensionValues, RtpPacket};
 
 use super::{Due, State};
-use crate::codec::Codec;
-use crate::egress::ring::{Extensions, Packet};
+use crate::egress::ring::Packet;
 use crate::epoch;
 use crate::forwarder::{Incoming, Outgoing, is_entry};
+use crate::ingress::Arrival;
 use crate::limits;
 use crate::media_packet::SinkPacket;
 use crate::peer::{Outbox, Peer};
@@ -35,55 +34,42 @@ const _: () = assert!(KEYFRAME_RETRY.as_millis() >= limits::KEYFRAME_INTERVAL.as
 
 impl State {
     /// Passes a packet on to everyone who plays the publication.
-    pub(super) fn forward(&mut self, now: Instant, key: PublicationKey, packet: &RtpPacket) {
+    pub(super) fn forward(&mut self, now: Instant, key: PublicationKey, arrival: Arrival) {
+        let Arrival {
+            kind,
+            codec,
+            captured,
+            packet,
+        } = arrival;
         self.counters.packets += 1;
         let Some(publication) = self.tables.publications.get_mut(key) else {
             return;
         };
-        let peer = publication.origin.peer();
-        let kind = peer.and_then(|peer| self.peers.get(peer));
-        let kind = kind.and_then(|peer| peer.kind_of(packet.header.payload_type));
-        let codec = kind.and_then(|kind| match kind {
-            MediaKind::Audio => publication.codecs.audio,
-            MediaKind::Video => publication.codecs.video,
-        });
-        let (Some(kind), Some(codec)) = (kind, codec) else {
-            self.counters.unexpected_packets += 1;
-            return;
-        };
-        let ssrc = *packet.header.ssrc;
         let source = publication.source_mut(kind);
-        let switches = source.is_some_and(|(current, _)| current != ssrc);
+        let switches = source.is_some_and(|(current, _)| current != packet.ssrc);
         match source {
             Some((current, heard))
-                if *current != ssrc && now.saturating_duration_since(*heard) < SOURCE_SILENCE =>
+                if *current != packet.ssrc
+                    && now.saturating_duration_since(*heard) < SOURCE_SILENCE =>
             {
                 self.counters.unexpected_packets += 1;
                 return;
             }
-            Some(_) | None => *source = Some((ssrc, now)),
+            Some(_) | None => *source = Some((packet.ssrc, now)),
         }
         let incoming = Incoming {
-            ssrc,
-            sequence: *packet.seq_no,
-            timestamp: packet.header.timestamp,
-            arrived: packet.timestamp,
-            captured: captured(packet, codec),
+            ssrc: packet.ssrc,
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            arrived: now,
+            captured,
             entry: is_entry(codec, &packet.payload),
-        };
-        let values = &packet.header.ext_vals;
-        let packet = Packet {
-            ssrc,
-            sequence: incoming.sequence,
-            timestamp: incoming.timestamp,
-            marker: packet.header.marker,
-            extensions: extensions(values),
-            payload: Arc::clone(&packet.payload),
         };
         match kind {
             MediaKind::Audio => {
-                if let Some(level) = values.audio_level {
-                    self.hear_level(now, key, level);
+                if let Some(level) = packet.extensions.audio_level {
+                    // In dBov below the loudest (RFC 6464 §3), the voice's bit beside.
+                    self.hear_level(now, key, -((level & 0x7f) as i8));
                 }
             }
             MediaKind::Video => {
@@ -261,7 +247,7 @@ impl State {
             publication.keyframes.sent = Some(now);
             self.counters.keyframe_requests += 1;
             let source = publication.video_source.map(|(ssrc, _)| ssrc);
-            peer.request_keyframe(now, &mut self.outbox, source);
+            peer.request_keyframe(&mut self.outbox, source);
             self.arm(peer_key);
         }
         if waiting {
@@ -304,37 +290,5 @@ pub(super) fn pass_on(
             });
             true
         }
-    }
-}
-
-/// When a packet was captured by its publisher's clock, as far as the publisher has reported.
-fn captured(packet: &RtpPacket, codec: Codec) -> Option<Duration> {
-    let report = packet.last_sender_info?;
-    // In 32 bits, as on the wire: the two are less than half of their range apart.
-    let reported = report.rtp_time.numer() as u32;
-    let ticks = packet.header.timestamp.wrapping_sub(reported) as i32;
-    let apart = u64::from(ticks.unsigned_abs()) * 1_000_000_000 / u64::from(codec.clock_rate());
-    let apart = Duration::from_nanos(apart);
-    let date = report
-        .ntp_time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()?;
-    if ticks >= 0 {
-        date.checked_add(apart)
-    } else {
-        date.checked_sub(apart)
-    }
-}
-
-/// The header extensions that subscribers get as the publisher sent them, as they are on the wire.
-fn extensions(values: &ExtensionValues) -> Extensions {
-    let voice = values.voice_activity.unwrap_or(false);
-    Extensions {
-        audio_level: values
-            .audio_level
-            .map(|level| level.unsigned_abs() & 0x7f | u8::from(voice) << 7),
-        video_orientation: values
-            .video_orientation
-            .map(|orientation| orientation as u8),
     }
 }

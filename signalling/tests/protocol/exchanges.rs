@@ -175,9 +175,7 @@ fn what_is_no_offer_is_refused_in_words() {
             400,
         ),
         (
-            with(&format!(
-                "{sdp}Content-Length: 3\r\nExpect: 200-ok\r\n"
-            )),
+            with(&format!("{sdp}Content-Length: 3\r\nExpect: 200-ok\r\n")),
             417,
         ),
         (

@@ -52,7 +52,7 @@ const KEY_128: &str = "000102030405060708090a0b0c0d0e0f";
 const KEY_256: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 #[test]
-fn rtp_is_sealed_as_in_rfc_7714_16_1_1_and_16_2_1() {
+fn rtp_is_sealed_and_opened_as_in_rfc_7714_16_1_1_and_16_2_1() {
     let packet = "8040f17b 8041f8d3 5501a0b2 47616c6c 69612065 7374206f 6d6e6973 20646976 \
                   69736120 696e2070 61727465 73207472 6573";
     for (key, sealed) in [
@@ -67,15 +67,15 @@ fn rtp_is_sealed_as_in_rfc_7714_16_1_1_and_16_2_1() {
              b50b2a02 76ffae0f 1ba63799 b87b7aa3 db36dfff d6b0f9bb 7878d7a7 6c13",
         ),
     ] {
-        let (rtp, rtcp) = (rfc_7714(key), rfc_7714(key));
-        let sealer = Sealer {
-            rtp,
-            rtcp,
-            next_rtcp: 0,
-        };
-        let mut packet = hex(packet);
-        sealer.seal_rtp(&mut packet, 0..12, 0xf17b).unwrap();
+        let clear = hex(packet);
+        let mut packet = clear.clone();
+        let sealer = RtpSealer(rfc_7714(key));
+        sealer.seal(&mut packet, 0..12, 0xf17b).unwrap();
         assert_eq!(packet, hex(sealed));
+        let mut opened = vec![7; 3];
+        let opener = RtpOpener(rfc_7714(key));
+        opener.open(&packet, 12, 0xf17b, &mut opened).unwrap();
+        assert_eq!(opened, clear[12..]);
     }
 }
 
@@ -85,25 +85,23 @@ fn rtcp_is_sealed_and_opened_as_in_rfc_7714_17_1() {
         "81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef \
          deadbeef deadbeef deadbeef deadbeef",
     );
-    let (rtp, rtcp) = (rfc_7714(KEY_128), rfc_7714(KEY_128));
-    let mut sealer = Sealer {
-        rtp,
-        rtcp,
-        next_rtcp: 0x5d4,
+    let mut sealer = RtcpSealer {
+        cipher: rfc_7714(KEY_128),
+        next: 0x5d4,
     };
     let mut sealed = packet.clone();
-    sealer.seal_rtcp(&mut sealed).unwrap();
+    sealer.seal(&mut sealed).unwrap();
     let expected = hex(
         "81c8000d 4d617273 63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d c676a5f1 \
          730d6fda 4ce09b46 86303ded 0bb9275b c84aa458 96cf4d2f c5abf872 45d9eade 800005d4",
     );
     assert_eq!(sealed, expected);
-    let mut opener = Opener {
-        rtcp: rfc_7714(KEY_128),
+    let mut opener = RtcpOpener {
+        cipher: rfc_7714(KEY_128),
         window: Window::default(),
     };
-    assert_eq!(opener.open_rtcp(&sealed), Ok(packet));
-    assert_eq!(opener.open_rtcp(&sealed), Err(Failed), "it has come before");
+    assert_eq!(opener.open(&sealed), Ok(packet));
+    assert_eq!(opener.open(&sealed), Err(Failed), "it has come before");
 }
 
 fn keys(profile: Profile) -> Keys {
@@ -124,42 +122,59 @@ const PROFILES: [Profile; 3] = [
 #[test]
 fn feedback_is_opened_once_and_only_untouched() {
     for profile in PROFILES {
-        let (mut sealer, mut opener) = keys(profile).server().unwrap();
+        let keys = keys(profile);
+        let (mut sealer, mut opener) = (keys.rtcp_sealer().unwrap(), keys.rtcp_opener().unwrap());
         let packet = [&[0x80, 201, 0, 1, 0, 0, 0, 5][..], &[1; 24]].concat();
-        let seal = |sealer: &mut Sealer| {
+        let seal = |sealer: &mut RtcpSealer| {
             let mut sealed = packet.clone();
-            sealer.seal_rtcp(&mut sealed).unwrap();
+            sealer.seal(&mut sealed).unwrap();
             sealed
         };
         let first = seal(&mut sealer);
         for at in 0..first.len() {
             let mut touched = first.clone();
             touched[at] ^= 1;
-            assert_eq!(
-                opener.open_rtcp(&touched),
-                Err(Failed),
-                "{profile:?} byte {at}"
-            );
+            assert_eq!(opener.open(&touched), Err(Failed), "{profile:?} byte {at}");
         }
         for length in 0..first.len() {
-            assert_eq!(opener.open_rtcp(&first[..length]), Err(Failed));
+            assert_eq!(opener.open(&first[..length]), Err(Failed));
         }
         let second = seal(&mut sealer);
-        assert_eq!(opener.open_rtcp(&second).as_ref(), Ok(&packet));
-        assert_eq!(
-            opener.open_rtcp(&first).as_ref(),
-            Ok(&packet),
-            "late, but new"
-        );
-        assert_eq!(opener.open_rtcp(&first), Err(Failed), "again");
+        assert_eq!(opener.open(&second).as_ref(), Ok(&packet));
+        assert_eq!(opener.open(&first).as_ref(), Ok(&packet), "late, but new");
+        assert_eq!(opener.open(&first), Err(Failed), "again");
         let later = (0..100).map(|_| seal(&mut sealer)).last().unwrap();
-        assert!(opener.open_rtcp(&later).is_ok());
-        let (mut other, _) = keys(profile).server().unwrap();
+        assert!(opener.open(&later).is_ok());
+        let mut other = keys.rtcp_sealer().unwrap();
         assert_eq!(
-            opener.open_rtcp(&seal(&mut other)),
+            opener.open(&seal(&mut other)),
             Err(Failed),
             "too old to tell"
         );
+    }
+}
+
+#[test]
+fn packets_are_opened_only_untouched_and_under_their_own_number() {
+    for profile in PROFILES {
+        let keys = keys(profile);
+        let (sealer, opener) = (keys.rtp_sealer().unwrap(), keys.rtp_opener().unwrap());
+        let clear = [&[0x80, 96, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2][..], &[3; 40]].concat();
+        let mut sealed = clear.clone();
+        sealer.seal(&mut sealed, 0..12, 0x1_0005).unwrap();
+        let mut opened = Vec::new();
+        let mut open = |packet: &[u8], sequence| opener.open(packet, 12, sequence, &mut opened);
+        assert_eq!(open(&sealed, 5), Err(Failed), "before the rollover");
+        for at in 0..sealed.len() {
+            let mut touched = sealed.clone();
+            touched[at] ^= 1;
+            assert_eq!(open(&touched, 0x1_0005), Err(Failed), "{profile:?} {at}");
+        }
+        for length in 0..sealed.len() {
+            assert_eq!(open(&sealed[..length], 0x1_0005), Err(Failed));
+        }
+        assert_eq!(open(&sealed, 0x1_0005), Ok(()));
+        assert_eq!(opened, clear[12..]);
     }
 }
 
@@ -168,15 +183,18 @@ fn material_that_is_too_short_is_refused() {
     for profile in PROFILES {
         let mut keys = keys(profile);
         keys.material.pop();
-        assert!(keys.server().is_err());
+        assert!(keys.rtp_sealer().is_err() && keys.rtcp_sealer().is_err());
+        keys.material
+            .truncate(2 * profile.key_bytes() + profile.salt_bytes() - 1);
+        assert!(keys.rtp_opener().is_err() && keys.rtcp_opener().is_err());
     }
 }
 
 #[test]
 fn an_index_is_never_used_twice() {
-    let (mut sealer, _) = keys(Profile::Aes128Gcm).server().unwrap();
-    sealer.next_rtcp = ENCRYPTED - 1;
+    let mut sealer = keys(Profile::Aes128Gcm).rtcp_sealer().unwrap();
+    sealer.next = ENCRYPTED - 1;
     let packet = vec![0x80, 201, 0, 1, 0, 0, 0, 5];
-    assert_eq!(sealer.seal_rtcp(&mut packet.clone()), Err(Failed));
-    assert_eq!(sealer.seal_rtcp(&mut packet.clone()), Err(Failed));
+    assert_eq!(sealer.seal(&mut packet.clone()), Err(Failed));
+    assert_eq!(sealer.seal(&mut packet.clone()), Err(Failed));
 }

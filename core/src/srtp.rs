@@ -1,7 +1,7 @@
-//! SRTP (RFC 3711, RFC 7714): what the server seals, and the feedback that it opens.
+//! SRTP (RFC 3711, RFC 7714): what the server seals and opens.
 //!
-//! A subscriber's connection sends nothing but what is sealed here: two sealers under one key
-//! would use one nonce twice.
+//! A connection sends nothing but what is sealed here: two sealers under one key would use one
+//! nonce twice. So the keys of a connection give each of these once.
 
 pub(crate) mod watch;
 
@@ -64,17 +64,22 @@ enum Cipher {
     },
 }
 
-/// Protects what one side sends.
-pub(crate) struct Sealer {
-    rtp: Cipher,
-    rtcp: Cipher,
-    /// The index of the next SRTCP packet.
-    next_rtcp: u32,
+/// Protects the packets that the server sends.
+pub(crate) struct RtpSealer(Cipher);
+
+/// Protects the feedback and the reports that the server sends.
+pub(crate) struct RtcpSealer {
+    cipher: Cipher,
+    /// The index of the next packet.
+    next: u32,
 }
 
-/// Opens the SRTCP that the other side sends.
-pub(crate) struct Opener {
-    rtcp: Cipher,
+/// Opens the packets that the client sends.
+pub(crate) struct RtpOpener(Cipher);
+
+/// Opens the feedback and the reports that the client sends.
+pub(crate) struct RtcpOpener {
+    cipher: Cipher,
     window: Window,
 }
 
@@ -102,27 +107,41 @@ impl Profile {
     }
 }
 
+/// Whose keys are meant.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Client,
+    Server,
+}
+
 impl Keys {
-    /// The sealer and the opener of the server's side.
-    pub(crate) fn server(&self) -> Result<(Sealer, Opener), Failed> {
+    pub(crate) fn rtp_sealer(&self) -> Result<RtpSealer, Failed> {
+        self.cipher(Side::Server, RTP_LABELS).map(RtpSealer)
+    }
+
+    pub(crate) fn rtcp_sealer(&self) -> Result<RtcpSealer, Failed> {
+        let cipher = self.cipher(Side::Server, RTCP_LABELS)?;
+        Ok(RtcpSealer { cipher, next: 0 })
+    }
+
+    pub(crate) fn rtp_opener(&self) -> Result<RtpOpener, Failed> {
+        self.cipher(Side::Client, RTP_LABELS).map(RtpOpener)
+    }
+
+    pub(crate) fn rtcp_opener(&self) -> Result<RtcpOpener, Failed> {
+        let cipher = self.cipher(Side::Client, RTCP_LABELS)?;
+        let window = Window::default();
+        Ok(RtcpOpener { cipher, window })
+    }
+
+    fn cipher(&self, side: Side, labels: [u8; 3]) -> Result<Cipher, Failed> {
         let (key, salt) = (self.profile.key_bytes(), self.profile.salt_bytes());
         let part = |from: usize, length| self.material.get(from..from + length).ok_or(Failed);
-        let (client_key, server_key) = (part(0, key)?, part(key, key)?);
-        let (client_salt, server_salt) = (part(2 * key, salt)?, part(2 * key + salt, salt)?);
-        let cipher = |key, salt, labels| Cipher::derive(self.profile, key, salt, labels);
-        let sealer = Sealer {
-            rtp: cipher(server_key, server_salt, RTP_LABELS)?,
-            rtcp: cipher(server_key, server_salt, RTCP_LABELS)?,
-            next_rtcp: 0,
+        let (key, salt) = match side {
+            Side::Client => (part(0, key)?, part(2 * key, salt)?),
+            Side::Server => (part(key, key)?, part(2 * key + salt, salt)?),
         };
-        let rtcp = cipher(client_key, client_salt, RTCP_LABELS)?;
-        Ok((
-            sealer,
-            Opener {
-                rtcp,
-                window: Window::default(),
-            },
-        ))
+        Cipher::derive(self.profile, key, salt, labels)
     }
 }
 
@@ -220,10 +239,10 @@ fn ssrc_at(packet: &[u8], at: usize) -> Result<u32, Failed> {
     Ok(u32::from_be_bytes(bytes.try_into().map_err(|_| Failed)?))
 }
 
-impl Sealer {
+impl RtpSealer {
     /// Seals the RTP packet at the end of `bytes` in place: its header, which is at `header`, stays
     /// in the clear. `sequence` is its sequence number with the rollover counter above it.
-    pub(crate) fn seal_rtp(
+    pub(crate) fn seal(
         &self,
         bytes: &mut Vec<u8>,
         header: Range<usize>,
@@ -234,7 +253,7 @@ impl Sealer {
         let ssrc = ssrc_at(packet, 8)?;
         let length = end.checked_sub(start).ok_or(Failed)?;
         let (clear, payload) = packet.split_at_mut_checked(length).ok_or(Failed)?;
-        match &self.rtp {
+        match &self.0 {
             Cipher::Gcm { key, salt } => {
                 let nonce = nonce(salt, ssrc, sequence);
                 let tag = key.seal_in_place_separate_tag(nonce, Aad::from(clear), payload);
@@ -251,19 +270,21 @@ impl Sealer {
         }
         Ok(())
     }
+}
 
+impl RtcpSealer {
     /// Seals a compound RTCP packet in place.
-    pub(crate) fn seal_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), Failed> {
+    pub(crate) fn seal(&mut self, packet: &mut Vec<u8>) -> Result<(), Failed> {
         let ssrc = ssrc_at(packet, 4)?;
-        let index = self.next_rtcp;
+        let index = self.next;
         // The index has 31 bits; a connection that has used them all is over.
-        self.next_rtcp = index
+        self.next = index
             .checked_add(1)
             .filter(|next| *next < ENCRYPTED)
             .ok_or(Failed)?;
         let trailer = (ENCRYPTED | index).to_be_bytes();
         let (clear, payload) = packet.split_at_mut_checked(RTCP_CLEAR).ok_or(Failed)?;
-        match &self.rtcp {
+        match &self.cipher {
             Cipher::Gcm { key, salt } => {
                 let aad = [&*clear, &trailer].concat();
                 let nonce = nonce(salt, ssrc, u64::from(index));
@@ -282,12 +303,54 @@ impl Sealer {
     }
 }
 
-impl Opener {
+impl RtpOpener {
+    /// Opens the RTP packet with a header of `header` bytes: its payload, padding included, into
+    /// `payload`. `sequence` is what its sequence number must be with the rollover counter above
+    /// it.
+    pub(crate) fn open(
+        &self,
+        packet: &[u8],
+        header: usize,
+        sequence: u64,
+        payload: &mut Vec<u8>,
+    ) -> Result<(), Failed> {
+        let ssrc = ssrc_at(packet, 8)?;
+        match &self.0 {
+            Cipher::Gcm { key, salt } => {
+                let (packet, tag) = split_end(packet, GCM_TAG)?;
+                let (clear, sealed) = packet.split_at_checked(header).ok_or(Failed)?;
+                payload.resize(sealed.len(), 0);
+                let nonce = nonce(salt, ssrc, sequence);
+                key.open_separate_gather(nonce, Aad::from(clear), sealed, tag, payload)
+                    .map_err(|_| Failed)
+            }
+            Cipher::Cm { key, salt, auth } => {
+                let (packet, tag) = split_end(packet, SHA1_80)?;
+                let rollover = (sequence >> 16) as u32;
+                let mut expected = hmac::Context::with_key(auth);
+                expected.update(packet);
+                expected.update(&rollover.to_be_bytes());
+                verify(&expected.sign(), tag)?;
+                payload.clear();
+                payload.extend_from_slice(packet.get(header..).ok_or(Failed)?);
+                apply_counter(key, counter_block(salt, ssrc, sequence), payload)
+            }
+        }
+    }
+}
+
+/// Checks a tag of HMAC-SHA1-80.
+fn verify(expected: &hmac::Tag, tag: &[u8]) -> Result<(), Failed> {
+    let expected = &expected.as_ref()[..SHA1_80];
+    aws_lc_rs::constant_time::verify_slices_are_equal(expected, tag).map_err(|_| Failed)
+}
+
+impl RtcpOpener {
     /// Opens an SRTCP packet: the compound RTCP packet in it. One that was not sealed by the
     /// other side, or has come before, is refused.
-    pub(crate) fn open_rtcp(&mut self, packet: &[u8]) -> Result<Vec<u8>, Failed> {
+    pub(crate) fn open(&mut self, packet: &[u8]) -> Result<Vec<u8>, Failed> {
         let ssrc = ssrc_at(packet, 4)?;
-        let (opened, index) = match &self.rtcp {
+        let (opened, index) = match &self.cipher {
             Cipher::Gcm { key, salt } => {
                 let (sealed, trailer) = split_end(packet, INDEX)?;
                 let word = ssrc_at(trailer, 0)?;
@@ -306,10 +369,7 @@ impl Opener {
             }
             Cipher::Cm { key, salt, auth } => {
                 let (authenticated, tag) = split_end(packet, SHA1_80)?;
-                let expected = hmac::sign(auth, authenticated);
-                let expected = &expected.as_ref()[..SHA1_80];
-                aws_lc_rs::constant_time::verify_slices_are_equal(expected, tag)
-                    .map_err(|_| Failed)?;
+                verify(&hmac::sign(auth, authenticated), tag)?;
                 let (sealed, trailer) = split_end(authenticated, INDEX)?;
                 let word = ssrc_at(trailer, 0)?;
                 let index = word & !ENCRYPTED;
@@ -335,7 +395,7 @@ fn split_end(packet: &[u8], end: usize) -> Result<(&[u8], &[u8]), Failed> {
 }
 
 impl Window {
-    /// Notes an authenticated index; false where it has come before, or is too old to tell.
+    /// Notes an index that was authenticated; false where it has come before, or is too old to tell.
     fn admit(&mut self, index: u32) -> bool {
         let Some(latest) = self.latest else {
             (self.latest, self.seen) = (Some(index), 1);
