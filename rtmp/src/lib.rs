@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 pub mod amf0;
+pub mod audio;
 pub mod bridge;
 pub mod chunk;
 mod connection;
