@@ -22,6 +22,9 @@ use pair::{End, Pair};
 /// NTP's 32 bits of seconds end.
 pub(crate) const BEGINNING: Duration = Duration::from_secs(1_988_150_400);
 
+/// [`base`] as a date, in milliseconds since 1970.
+pub const BEGINNING_MS: u64 = BEGINNING.as_millis() as u64;
+
 /// The instant that peers read as 2033-01-01 00:00:00 UTC, in this process.
 ///
 /// The machine has no wall clock: time is an argument, an [`Instant`]. But WebRTC puts dates on

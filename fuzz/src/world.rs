@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use parlor_core::simulation::Randomness;
 use parlor_core::{
     Batch, Certificate, ClientId, Config, Datagram, Event, Identity, MediaId, MediaPacket, News,
-    Place, PublicationName, Reply, Request, RequestError, RoomName, Seed, Sfu, SinkPacket,
+    Place, PublicationName, Reply, Request, RequestError, RoomName, Seed, SinkPacket,
 };
+use parlor_journal::{Cut, Fresh, Header, MACHINE, Recorder, Tape};
 use sha2::{Digest, Sha256};
 
 use crate::client::Client;
@@ -49,7 +50,7 @@ pub type Intruder = Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>>>;
 /// A machine, its clients and the network between them, in virtual time.
 pub struct World {
     /// The machine.
-    pub sfu: Sfu,
+    pub sfu: Recorder,
     /// The present.
     pub now: Instant,
     /// The network, which may change at any time.
@@ -97,9 +98,13 @@ impl World {
             candidates: vec![SERVER.into()],
             ..config
         };
-        let certificate = Certificate::from_seed(&server);
+        let fresh = Fresh {
+            config,
+            certificate: Certificate::from_seed(&server),
+            seed: server,
+        };
         Self {
-            sfu: Sfu::new(config, certificate, server, base),
+            sfu: Recorder::new(fresh, base),
             now: base,
             network: Network::default(),
             clients: Vec::new(),
@@ -118,6 +123,29 @@ impl World {
             tap: None,
             spent: Duration::ZERO,
         }
+    }
+
+    /// A world with an empty machine that is recorded.
+    pub fn recorded(seed: u64, base: Instant, config: Config) -> Self {
+        let mut world = Self::new(seed, base, config);
+        let fresh = world.sfu.fresh().clone();
+        let header = Header {
+            program: env!("CARGO_PKG_VERSION").into(),
+            machine: MACHINE.into(),
+            worker: 0,
+            date_ms: parlor_core::epoch::BEGINNING_MS,
+            begun_ns: 0,
+            made_of: fresh.clone(),
+        };
+        world.sfu.renew(fresh, Tape::new(&header, base), base);
+        world
+    }
+
+    /// Ends the record, and gives the journal.
+    pub fn journal(&mut self) -> Vec<u8> {
+        let mut tape = self.sfu.take_tape().expect("it is recorded");
+        tape.end(Cut::Stopped);
+        tape.take(Vec::new())
     }
 
     /// Asks the machine for something.
@@ -435,7 +463,7 @@ fn place(room: &str) -> Place {
 /// # Errors
 /// Where the machine refuses what it should not.
 pub fn scripted_call(seed: u64, base: Instant) -> Result<World, RequestError> {
-    let mut world = World::new(seed, base, Config::default());
+    let mut world = World::recorded(seed, base, Config::default());
     world.network = Network {
         latency: Duration::from_millis(15),
         jitter: Duration::from_millis(4),

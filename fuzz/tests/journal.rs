@@ -1,0 +1,194 @@
+//! A recorded machine puts out the same bytes again, and what is not the same is found.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a broken expectation ends a test; the base is found by the clock"
+)]
+
+use std::time::{Duration, Instant};
+
+use parlor_core::{Config, RoomName, epoch};
+use parlor_fuzz::{Kinds, Network, World, scripted_call};
+use parlor_journal::{Cut, Ending, Happened, Reader, Record, Replay};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn base() -> Instant {
+    epoch::base(Instant::now())
+}
+
+fn replay(journal: &[u8]) -> Replay<&[u8]> {
+    let mut replay = Replay::new(journal, base()).unwrap();
+    let mut happened = Vec::new();
+    while replay.step(&mut happened).unwrap() {
+        happened.clear();
+    }
+    replay
+}
+
+/// Somebody plays a stream of sound and one of pictures, each of somebody else: no connection
+/// has two streams in one direction.
+fn call() -> Vec<u8> {
+    let mut world = World::recorded(1, base(), Config::default());
+    world.network = Network {
+        loss: 30,
+        ..Network::default()
+    };
+    let video = Kinds {
+        audio: false,
+        ..Kinds::BOTH
+    };
+    let audio = Kinds {
+        video: None,
+        ..Kinds::BOTH
+    };
+    for (client, identity) in [(1, "alice"), (2, "bob"), (3, "carol")] {
+        world.join(client, "call", identity).unwrap();
+    }
+    world.publish(1, 1, "call", "a", video).unwrap();
+    world.publish(2, 1, "call", "b", audio).unwrap();
+    world.run_for(2 * SECOND);
+    world.play(3, 1, "call", "a", video).unwrap();
+    world.play(3, 2, "call", "b", audio).unwrap();
+    world.run_for(4 * SECOND);
+    world.journal()
+}
+
+/// Where the records of a kind begin.
+fn offsets(journal: &[u8], wanted: impl Fn(&Record<'_>) -> bool) -> Vec<usize> {
+    let (mut reader, _) = Reader::new(journal).unwrap();
+    let mut offsets = Vec::new();
+    while let Some(entry) = reader.next().unwrap() {
+        if wanted(&entry.record) {
+            offsets.push(entry.offset as usize);
+        }
+    }
+    offsets
+}
+
+#[test]
+fn a_recorded_call_comes_out_again_byte_for_byte() {
+    let journal = call();
+    let replay = replay(&journal);
+    assert_eq!(replay.differences(), []);
+    assert_eq!(replay.ending(), Some(Ending::Cut(Cut::Stopped)));
+    let totals = replay.totals();
+    assert!(totals.inputs > 500 && totals.compared > 300, "{totals:?}");
+    assert!(
+        totals.datagrams.iter().all(|count| *count > 5),
+        "{totals:?}"
+    );
+    assert!(totals.events > 8 && totals.replies == 7, "{totals:?}");
+}
+
+#[test]
+fn a_call_of_two_streams_a_connection_comes_out_again() {
+    let mut world = scripted_call(3, base()).unwrap();
+    let journal = world.journal();
+    let replay = replay(&journal);
+    let totals = replay.totals();
+    assert_eq!(totals.differing, totals.differing_rtcp, "{totals:?}");
+    assert!(totals.compared > 500, "{totals:?}");
+}
+
+#[test]
+fn a_datagram_that_is_left_out_is_found_where_it_was() {
+    let journal = call();
+    let datagrams = offsets(&journal, |record| matches!(record, Record::Datagram(_)));
+    // Somewhere in the middle, and to the next record.
+    let begin = datagrams[datagrams.len() / 2];
+    let end = offsets(&journal, |_| true)
+        .into_iter()
+        .find(|offset| *offset > begin)
+        .unwrap();
+    let left_out = [&journal[..begin], &journal[end..]].concat();
+    let replay = replay(&left_out);
+    let first = &replay.differences()[0];
+    assert!(
+        first.agreed < begin as u64 && first.offset + 200 > begin as u64,
+        "{first:?}"
+    );
+    assert!(first.offset < begin as u64 + 20_000, "{first:?}");
+}
+
+#[test]
+fn a_flipped_bit_is_found_wherever_it_is() {
+    let journal = call();
+    let whole = replay(&journal);
+    let step = journal.len() / 97;
+    for (number, at) in (0..journal.len()).step_by(step).enumerate() {
+        let mut flipped = journal.clone();
+        flipped[at] ^= 1 << (number % 8);
+        let Ok(mut replay) = Replay::new(flipped.as_slice(), base()) else {
+            continue;
+        };
+        while replay.step(&mut Vec::new()).unwrap() {}
+        assert!(
+            matches!(replay.ending(), Some(Ending::Damaged { offset }) if offset <= at as u64),
+            "at {at}: {:?}",
+            replay.ending()
+        );
+        assert_eq!(replay.differences(), [], "what is before it stands");
+        assert!(replay.totals().compared <= whole.totals().compared);
+    }
+}
+
+#[test]
+fn a_torn_journal_is_read_up_to_the_tear() {
+    let journal = call();
+    let whole = replay(&journal).totals();
+    for cut in [1, 2, 4, 7, 100, journal.len() / 2] {
+        let replay = replay(&journal[..journal.len() - cut]);
+        assert!(
+            matches!(replay.ending(), Some(Ending::Torn { .. })),
+            "{cut}"
+        );
+        assert_eq!(replay.differences(), []);
+        assert!(replay.totals().inputs <= whole.inputs);
+    }
+    let records = offsets(&journal, |_| true);
+    let replay = replay(&journal[..records[records.len() / 2]]);
+    assert!(matches!(replay.ending(), Some(Ending::Torn { .. })));
+}
+
+#[test]
+fn another_configuration_is_another_machine() {
+    let journal = call();
+    let mut replay = Replay::with_config(journal.as_slice(), base(), |config| Config {
+        ice_timeout: config.ice_timeout / 1_000,
+        ..config
+    })
+    .unwrap();
+    while replay.step(&mut Vec::new()).unwrap() {}
+    let first = &replay.differences()[0];
+    assert!(first.at > Duration::ZERO && first.agreed > 0, "{first:?}");
+}
+
+#[test]
+fn a_room_can_be_looked_at_as_it_was() {
+    let journal = call();
+    let mut replay = Replay::new(journal.as_slice(), base()).unwrap();
+    let mut happened = Vec::new();
+    while replay.at() < 4 * SECOND && replay.step(&mut happened).unwrap() {}
+    let room = replay.room_state(&RoomName::new("call").unwrap()).unwrap();
+    let names: Vec<&str> = room
+        .participants
+        .iter()
+        .map(|participant| participant.identity.as_str())
+        .collect();
+    assert_eq!(names, ["alice", "bob", "carol"]);
+    assert_eq!(room.publications.len(), 2);
+    for publication in room.publications {
+        assert!(
+            publication.announced && publication.players[0].live,
+            "{publication:?}"
+        );
+        assert!(!publication.players[0].waits_for_keyframe);
+        assert_eq!(publication.players[0].addresses.len(), 1);
+    }
+    assert!(
+        happened
+            .iter()
+            .any(|step| matches!(step, Happened::Observed(_)))
+    );
+}
