@@ -3,6 +3,7 @@
 //! A connection sends nothing but what is sealed here: two sealers under one key would use one
 //! nonce twice. So the keys of a connection give each of these once.
 
+mod client;
 pub(crate) mod watch;
 
 use std::ops::Range;
@@ -11,6 +12,7 @@ use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{self, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
+pub use client::ClientSrtp;
 
 /// Which transforms protect a connection's media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
