@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::config::{Flags, SETTINGS};
+use crate::load;
 
 const ABOUT: &str = "Parlor, a video-conference server: rooms for browsers, over WebRTC";
 
@@ -18,12 +20,27 @@ commas, or the flag is repeated.
 
 Without arguments it serves on ports 8080 (http, ws) and 8443 (https, wss).";
 
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Asked {
+    /// The server.
+    Serve(Flags),
+    /// Load for one.
+    Load(Box<load::Options>),
+}
+
 /// Reads the command line. What is wrong with it, and `--help`, is clap's error to print.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {
-    let matches = command().try_get_matches_from(arguments)?;
-    Ok(flags(
-        matches.subcommand_matches("serve").unwrap_or(&matches),
-    ))
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    match matches.subcommand() {
+        Some(("load", matches)) => match load::options(matches) {
+            Ok(options) => Ok(Asked::Load(Box::new(options))),
+            Err(why) => Err(command.error(ErrorKind::ValueValidation, why)),
+        },
+        Some((_, matches)) => Ok(Asked::Serve(flags(matches))),
+        None => Ok(Asked::Serve(flags(&matches))),
+    }
 }
 
 /// The whole command line.
@@ -40,6 +57,7 @@ pub fn command() -> Command {
                 .after_help(AFTER)
                 .args(arguments()),
         )
+        .subcommand(load::command())
         .args(arguments())
 }
 

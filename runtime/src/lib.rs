@@ -10,10 +10,13 @@ mod banner;
 pub mod cli;
 mod clock;
 pub mod config;
+#[doc(hidden)]
+pub mod floor;
 mod front;
 mod histogram;
 pub mod limits;
 mod link;
+pub mod load;
 pub mod logs;
 mod net;
 mod pages;

@@ -51,6 +51,12 @@ pub const PAGES_IN_FLIGHT: usize = 256 * 1024 * 1024;
 pub const CONFIG_BYTES: u64 = 1024 * 1024;
 /// Buffers asked for per media socket.
 pub const MEDIA_SOCKET_BUFFER: usize = 4 * 1024 * 1024;
+/// Publishers of `parlor load`.
+pub const LOAD_PUBLISHERS: usize = 4096;
+/// Its players, over all publishers.
+pub const LOAD_PLAYERS: usize = 16_384;
+/// Receive buffer asked for of each of its sockets.
+pub const LOAD_SOCKET_BUFFER: usize = 1024 * 1024;
 /// Connections that wait in the kernel to be accepted.
 pub const BACKLOG: i32 = 1024;
 /// How often a worker shows what it has counted, at most.

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use parlor::{Server, Settings, cli, config, logs};
+use parlor::cli::{self, Asked};
+use parlor::load::{self, Options};
+use parlor::{Server, Settings, config, logs};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -18,7 +20,8 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let flags = match cli::parse(std::env::args_os()) {
-        Ok(flags) => flags,
+        Ok(Asked::Serve(flags)) => flags,
+        Ok(Asked::Load(options)) => return load_server(*options),
         Err(error) => error.exit(),
     };
     let env: BTreeMap<String, String> = std::env::vars_os()
@@ -46,13 +49,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    // The second signal finds the flag set and ends the program at once.
-    let stopping = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        let code = 128 + signal;
-        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&stopping))?;
-        signal_hook::flag::register(signal, Arc::clone(&stopping))?;
-    }
+    interruptible()?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let server = Server::start(settings)?;
     let stop = server.stop_handle();
@@ -70,6 +67,38 @@ fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     let _ = std::io::stdout().flush();
     server.wait()?;
     Ok(())
+}
+
+/// Loads a server; fails where nothing was delivered.
+fn load_server(options: Options) -> ExitCode {
+    let loaded = interruptible().map_err(Into::into).and_then(|interrupted| {
+        let progress = |line: &str| {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        };
+        let report = load::run(&options, &interrupted, progress)?;
+        // Whoever started it may have closed its output.
+        let _ = options.print(&report, std::io::stdout());
+        Ok::<_, Box<dyn Error>>(report.is_success())
+    });
+    match loaded {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A flag that the first signal sets. The second one ends the program at once.
+fn interruptible() -> std::io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let code = 128 + signal;
+        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
 }
 
 /// Says why the server does not run, whatever is logged.

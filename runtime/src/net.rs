@@ -7,6 +7,7 @@ use mio::net::{TcpListener, UdpSocket};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits;
+use crate::worker::udp::Receiver;
 
 /// The addresses of this machine at which a client can reach it: those of the loopback interface
 /// last, link-local ones not at all, for they mean nothing without their link.
@@ -89,6 +90,21 @@ pub(crate) fn media_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(UdpSocket::from_std(socket.into()))
+}
+
+/// A socket of a player, at a free port of this address, with that port.
+pub(crate) fn player_socket(local: IpAddr, offload: bool) -> io::Result<(UdpSocket, SocketAddr)> {
+    let address = SocketAddr::new(local, 0);
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    // The system gives what it is set up to give, which may be less.
+    let _ = socket.set_recv_buffer_size(limits::LOAD_SOCKET_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    let socket = UdpSocket::from_std(socket.into());
+    Receiver::prepare(&socket, offload);
+    let address = socket.local_addr()?;
+    Ok((socket, address))
 }
 
 /// Lets this program have as many sockets open as the system allows it.

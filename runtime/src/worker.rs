@@ -3,7 +3,7 @@
 mod machine;
 #[cfg(test)]
 mod tests;
-mod udp;
+pub(crate) mod udp;
 
 use std::io;
 use std::net::SocketAddr;

@@ -19,8 +19,10 @@ use departures::Departures;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use parlor_core::{Batch, Datagram, Metric};
+pub(crate) use plan::Run;
 #[cfg(not(target_os = "linux"))]
 use portable as sys;
+pub(crate) use sys::{Receiver, Sender};
 
 use crate::histogram::Histogram;
 use crate::net;
@@ -51,13 +53,13 @@ const REFUSALS: u32 = 8;
 
 /// What has arrived from one sender: a datagram, or several of the same size.
 #[derive(Debug, Clone, Copy)]
-struct Arrived<'a> {
-    source: SocketAddr,
-    contents: &'a [u8],
+pub(crate) struct Arrived<'a> {
+    pub(crate) source: SocketAddr,
+    pub(crate) contents: &'a [u8],
     /// Bytes of each datagram; the last one may be shorter.
-    stride: usize,
+    pub(crate) stride: usize,
     /// When the system has received it, since 1970.
-    at: Option<Duration>,
+    pub(crate) at: Option<Duration>,
 }
 
 struct Socket {
@@ -182,7 +184,7 @@ impl Udp {
         let Some(candidate) = candidates.clone().next() else {
             return Ok(());
         };
-        let offload = sys::prepare(&udp);
+        let offload = Receiver::prepare(&udp, true);
         tracing::debug!(%candidate, offload, "media socket");
         self.sockets.push(Socket { udp, candidate });
         self.readable.push(true);
@@ -227,7 +229,7 @@ impl Udp {
                 continue;
             };
             counters.calls += 1;
-            let count = match receiver.receive(&socket.udp, MESSAGES) {
+            let count = match receiver.receive(&socket.udp, Receiver::MOST) {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // The next datagram makes the socket readable again, so that an error that stays
@@ -242,7 +244,7 @@ impl Udp {
                 }
             };
             // Fewer than there was room for: there were no more.
-            *readable = count == MESSAGES;
+            *readable = count == Receiver::MOST;
             for arrived in (0..count).filter_map(|number| receiver.get(number)) {
                 departures.note_arrival(arrived.at);
                 for contents in arrived.contents.chunks(arrived.stride.max(1)) {

@@ -9,6 +9,7 @@
 mod client;
 mod exchanges;
 mod hostile;
+mod loading;
 mod process;
 mod server;
 mod serving;

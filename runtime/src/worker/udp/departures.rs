@@ -15,6 +15,7 @@ use crate::histogram::Histogram;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SendCounters {
     calls: u64,
+    messages: u64,
     runs: u64,
     blocked: u64,
     errors: u64,
@@ -22,12 +23,17 @@ pub(super) struct SendCounters {
 }
 
 impl SendCounters {
-    pub(super) fn metrics(&self) -> [Metric; 5] {
+    pub(super) fn metrics(&self) -> [Metric; 6] {
         [
             counter(
                 "parlor_media_send_calls_total",
                 "Calls of the system that sent datagrams.",
                 self.calls,
+            ),
+            counter(
+                "parlor_media_send_messages_total",
+                "What these calls were given: datagrams, and runs of them.",
+                self.messages,
             ),
             counter(
                 "parlor_media_send_runs_total",
@@ -133,10 +139,15 @@ impl Departures {
         while from < to {
             self.counters.calls += 1;
             let Plan { order, runs, .. } = &self.plan;
-            match self.sender.send(&socket.udp, batch, order, &runs[from..to]) {
+            let contents = |number| batch.get(number).map_or(&[][..], |one| one.contents);
+            match self
+                .sender
+                .send(&socket.udp, contents, order, &runs[from..to])
+            {
                 Ok(sent) => {
                     let merged = runs[from..from + sent].iter().filter(|run| run.count > 1);
                     self.counters.runs += merged.count() as u64;
+                    self.counters.messages += sent as u64;
                     from += sent;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

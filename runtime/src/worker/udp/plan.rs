@@ -11,7 +11,7 @@ use parlor_core::{Batch, Transmit};
 
 /// Datagrams for one destination, of one size but for the last, which may be smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
+pub(crate) struct Run {
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
     /// Where its datagrams begin in the order.
@@ -107,6 +107,24 @@ impl Plan {
 }
 
 impl Run {
+    /// A run of datagrams of one size, between a source and a destination.
+    pub(crate) fn of_equals(
+        (source, destination): (SocketAddr, SocketAddr),
+        first: usize,
+        count: usize,
+        segment: usize,
+    ) -> Self {
+        Self {
+            source,
+            destination,
+            first,
+            count,
+            segment,
+            bytes: count * segment,
+            ended: false,
+        }
+    }
+
     fn begin(transmit: &Transmit<'_>, first: usize) -> Self {
         let length = transmit.contents.len();
         Self {

@@ -3,24 +3,26 @@
 use std::io;
 
 use mio::net::UdpSocket;
-use parlor_core::Batch;
 
 use super::plan::Run;
 use super::{Arrived, BUFFER};
 
-/// Nothing is to be prepared, and there is no offload.
-pub(super) fn prepare(_: &UdpSocket) -> bool {
-    false
-}
-
 /// Receives datagrams.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     bytes: Vec<u8>,
     arrived: Option<(std::net::SocketAddr, usize)>,
 }
 
 impl Receiver {
-    pub(super) fn new() -> Self {
+    /// Most messages of one call.
+    pub(crate) const MOST: usize = 1;
+
+    /// Nothing is to be prepared, and there is no offload.
+    pub(crate) fn prepare(_: &UdpSocket, _offload: bool) -> bool {
+        false
+    }
+
+    pub(crate) fn new() -> Self {
         Self {
             bytes: vec![0; BUFFER],
             arrived: None,
@@ -28,14 +30,14 @@ impl Receiver {
     }
 
     /// Receives one datagram.
-    pub(super) fn receive(&mut self, socket: &UdpSocket, _most: usize) -> io::Result<usize> {
+    pub(crate) fn receive(&mut self, socket: &UdpSocket, _most: usize) -> io::Result<usize> {
         let (length, source) = socket.recv_from(&mut self.bytes)?;
         self.arrived = Some((source, length));
         Ok(1)
     }
 
     /// The datagram.
-    pub(super) fn get(&self, _number: usize) -> Option<Arrived<'_>> {
+    pub(crate) fn get(&self, _number: usize) -> Option<Arrived<'_>> {
         let (source, length) = self.arrived?;
         Some(Arrived {
             source,
@@ -47,18 +49,18 @@ impl Receiver {
 }
 
 /// Sends datagrams.
-pub(super) struct Sender;
+pub(crate) struct Sender;
 
 impl Sender {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self
     }
 
     /// Sends the first of `runs`, if it is one datagram; others are refused.
-    pub(super) fn send(
+    pub(crate) fn send<'a>(
         &mut self,
         socket: &UdpSocket,
-        batch: &Batch,
+        datagram: impl Fn(usize) -> &'a [u8],
         order: &[usize],
         runs: &[Run],
     ) -> io::Result<usize> {
@@ -69,8 +71,7 @@ impl Sender {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let number = order.get(run.first).copied();
-        let transmit = number.and_then(|number| batch.get(number));
-        let contents = transmit.map_or(&[][..], |transmit| transmit.contents);
+        let contents = number.map_or(&[][..], datagram);
         socket.send_to(contents, run.destination).map(|_| 1)
     }
 }

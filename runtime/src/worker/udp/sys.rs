@@ -16,7 +16,6 @@ use std::ptr;
 use std::time::Duration;
 
 use mio::net::UdpSocket;
-use parlor_core::Batch;
 use socket2::{SockAddr, SockAddrStorage};
 
 use super::plan::Run;
@@ -38,13 +37,6 @@ impl Control {
     const EMPTY: Self = Self {
         bytes: [0; CONTROL],
     };
-}
-
-/// Turns receive offload and the times of arrival on. Returns whether there is receive offload.
-pub(super) fn prepare(socket: &UdpSocket) -> bool {
-    // Without times there is a delay less to be seen, and nothing else amiss.
-    let _ = set_flag(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
-    set_flag(socket, libc::SOL_UDP, libc::UDP_GRO).is_ok()
 }
 
 fn set_flag(socket: &UdpSocket, level: i32, name: i32) -> io::Result<()> {
@@ -73,7 +65,7 @@ unsafe impl Send for Receiver {}
 unsafe impl Send for Sender {}
 
 /// Receives datagrams.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     bytes: Vec<u8>,
     addresses: Vec<SockAddrStorage>,
     controls: Vec<Control>,
@@ -82,7 +74,18 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new() -> Self {
+    /// Most messages of one call.
+    pub(crate) const MOST: usize = MESSAGES;
+
+    /// Turns the times of arrival on, and receive offload where it is wanted. Returns whether there
+    /// is receive offload.
+    pub(crate) fn prepare(socket: &UdpSocket, offload: bool) -> bool {
+        // Without times there is a delay less to be seen, and nothing else amiss.
+        let _ = set_flag(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
+        offload && set_flag(socket, libc::SOL_UDP, libc::UDP_GRO).is_ok()
+    }
+
+    pub(crate) fn new() -> Self {
         Self {
             bytes: vec![0; MESSAGES * BUFFER],
             addresses: (0..MESSAGES).map(|_| SockAddrStorage::zeroed()).collect(),
@@ -93,7 +96,7 @@ impl Receiver {
     }
 
     /// Receives up to `most` messages, each of one datagram, or of several of one sender.
-    pub(super) fn receive(&mut self, socket: &UdpSocket, most: usize) -> io::Result<usize> {
+    pub(crate) fn receive(&mut self, socket: &UdpSocket, most: usize) -> io::Result<usize> {
         self.slices.clear();
         self.headers.clear();
         let buffers = self.bytes.chunks_exact_mut(BUFFER).take(most);
@@ -128,7 +131,7 @@ impl Receiver {
 
     /// What has been received as this message of the latest call; `None` where its sender has no
     /// address that there is a word for.
-    pub(super) fn get(&self, number: usize) -> Option<Arrived<'_>> {
+    pub(crate) fn get(&self, number: usize) -> Option<Arrived<'_>> {
         let header = self.headers.get(number)?;
         let address = self.addresses.get(number)?;
         let begin = number * BUFFER;
@@ -212,7 +215,7 @@ impl<'a> Iterator for Controls<'a> {
 }
 
 /// Sends datagrams.
-pub(super) struct Sender {
+pub(crate) struct Sender {
     addresses: Vec<SockAddr>,
     controls: Vec<Control>,
     slices: Vec<libc::iovec>,
@@ -220,7 +223,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             addresses: Vec::with_capacity(MESSAGES),
             controls: Vec::with_capacity(MESSAGES),
@@ -230,11 +233,11 @@ impl Sender {
     }
 
     /// Sends the first of `runs`, as many as the system takes in one call: at least one, or it is
-    /// an error that is about the first one.
-    pub(super) fn send(
+    /// an error that is about the first one. `datagram` gives the bytes of each number of `order`.
+    pub(crate) fn send<'a>(
         &mut self,
         socket: &UdpSocket,
-        batch: &Batch,
+        datagram: impl Fn(usize) -> &'a [u8],
         order: &[usize],
         runs: &[Run],
     ) -> io::Result<usize> {
@@ -248,7 +251,7 @@ impl Sender {
             self.controls.push(segment_size(run));
             let numbers = order.get(run.first..run.first + run.count);
             for number in numbers.unwrap_or_default() {
-                let contents = batch.get(*number).map_or(&[][..], |one| one.contents);
+                let contents = datagram(*number);
                 self.slices.push(libc::iovec {
                     iov_base: contents.as_ptr().cast_mut().cast(),
                     iov_len: contents.len(),
@@ -273,8 +276,8 @@ impl Sender {
             self.headers.push(header);
         }
         // SAFETY: each header points to its address, its slices and its control in the vectors of
-        // this sender, and the slices into `batch`, which is borrowed through the call. The system
-        // only reads what they point to.
+        // this sender, and the slices into datagrams, which are borrowed through the call. The
+        // system only reads what they point to.
         let sent = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
