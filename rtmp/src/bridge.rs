@@ -19,8 +19,20 @@
 //! is where something stands in its stream: sound and picture of the same time belong together.
 
 mod feed;
+mod h264;
+pub mod limits;
+mod opus;
+mod pacer;
 mod player;
 mod publisher;
+#[cfg(test)]
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "tests look for one kind of output"
+)]
+mod testing;
+mod timeline;
+mod vp8;
 
 use std::time::Duration;
 
@@ -30,7 +42,7 @@ use parlor_core::{AudioCodec, MediaKind, MediaPacket, VideoFormat};
 use crate::flv::SoundCodec;
 pub use feed::{Fed, Feed, Picture};
 pub use player::{Declared, Parts, Player};
-pub use publisher::{BFrames, Published, Publisher, Refusal, Warning};
+pub use publisher::{BFrames, LeftOut, Published, Publisher, Refusal, Warning};
 
 /// What an encoder publishes, in the words of [`Request::Ingest`](parlor_core::Request::Ingest).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +110,8 @@ impl Packet {
 
 /// Ticks of Opus in a second (RFC 7587 §4.1).
 const OPUS_CLOCK: u32 = 48_000;
+/// Ticks of G.711 in a second (RFC 3551 §4.5.14).
+const G711_CLOCK: u32 = 8_000;
 
 /// The RTP timestamp of a time: the ticks to it, which wrap.
 fn ticks(time: Duration, clock: u32) -> u32 {

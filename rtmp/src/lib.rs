@@ -25,6 +25,13 @@
 //! The protocol as it is spoken is in `PROTOCOL.md` beside this crate's sources.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests take their first instant from the clock"
+    )
+)]
 
 pub mod amf0;
 pub mod audio;

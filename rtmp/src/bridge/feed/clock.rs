@@ -1,0 +1,244 @@
+//! One clock for the sound and the picture of a publication.
+
+use std::time::{Duration, Instant};
+
+use parlor_core::MediaKind;
+
+/// Puts RTP timestamps, which begin anywhere, on one clock.
+///
+/// At first both tracks stand where they arrive: nothing waits for reports. Once it is known when
+/// both were captured, the picture is shifted towards where it belongs, a little with each frame;
+/// the sound stays, because players do not like gaps.
+#[derive(Debug)]
+pub(super) struct Clock {
+    begun: Option<Instant>,
+    audio: Line,
+    video: Line,
+}
+
+/// One track. Times are in nanoseconds.
+#[derive(Debug)]
+struct Line {
+    rate: i64,
+    /// The latest timestamp as it came, unwrapped, and its time.
+    latest: Option<(u32, i64, i64)>,
+    /// What is added to a timestamp to get its time here.
+    offset: i64,
+    /// What is added to get the time of capture.
+    capture: Option<i64>,
+}
+
+const SECOND: i64 = 1_000_000_000;
+/// The time of what arrives first: a picture that is replayed belongs before the sound.
+const BEGIN: i64 = 10 * SECOND;
+/// How far a timestamp may be from where it arrives.
+const ASTRAY: i64 = 9 * SECOND;
+/// What is not shifted, but put right at once.
+const APART: i64 = SECOND / 2;
+/// By how much a frame is shifted.
+const SHIFT: i64 = SECOND / 500;
+
+impl Clock {
+    pub(super) fn new(audio_rate: u32, video_rate: u32) -> Self {
+        let line = |rate: u32| Line {
+            rate: i64::from(rate.max(1)),
+            latest: None,
+            offset: 0,
+            capture: None,
+        };
+        Self {
+            begun: None,
+            audio: line(audio_rate),
+            video: line(video_rate),
+        }
+    }
+
+    /// The time of a packet. Those with one timestamp have one time.
+    pub(super) fn place(
+        &mut self,
+        arrived: Instant,
+        kind: MediaKind,
+        timestamp: u32,
+        captured: Option<Duration>,
+    ) -> Duration {
+        let begun = *self.begun.get_or_insert(arrived);
+        let since = nanoseconds(arrived.saturating_duration_since(begun)).unwrap_or_default();
+        let expected = BEGIN + since;
+        let (line, other) = match kind {
+            MediaKind::Audio => (&mut self.audio, &self.video),
+            MediaKind::Video => (&mut self.video, &self.audio),
+        };
+        if let Some((raw, _, time)) = line.latest
+            && raw == timestamp
+        {
+            return duration(time);
+        }
+        let ticks = line.unwrap(timestamp);
+        let media = line.span(ticks);
+        let captured = captured.and_then(nanoseconds);
+        if let Some(captured) = captured {
+            line.capture = Some(captured - media);
+        }
+        // Where it belongs beside the other track.
+        let beside = match (line.capture, other.capture, other.latest) {
+            (Some(mine), Some(theirs), Some(_)) => Some(mine - theirs + other.offset),
+            _ => None,
+        };
+        let begins = line.latest.is_none();
+        match (kind, beside) {
+            (_, Some(beside)) if begins => line.offset = beside,
+            (_, None) if begins => line.offset = expected - media,
+            (MediaKind::Video, Some(beside)) => {
+                let error = beside - line.offset;
+                line.offset += if error.abs() > APART {
+                    error
+                } else {
+                    error.clamp(-SHIFT, SHIFT)
+                };
+            }
+            (MediaKind::Audio | MediaKind::Video, _) => {}
+        }
+        if (media + line.offset - expected).abs() > ASTRAY {
+            line.offset = expected - media;
+        }
+        let time = media + line.offset;
+        line.latest = Some((timestamp, ticks, time));
+        duration(time)
+    }
+}
+
+impl Line {
+    /// The timestamp without wraps.
+    fn unwrap(&self, timestamp: u32) -> i64 {
+        let begin = i64::from(timestamp);
+        self.latest.map_or(begin, |(raw, ticks, _)| {
+            // The shorter way around.
+            ticks + i64::from(timestamp.wrapping_sub(raw).cast_signed())
+        })
+    }
+
+    /// How long so many ticks are.
+    fn span(&self, ticks: i64) -> i64 {
+        let seconds = ticks.div_euclid(self.rate);
+        seconds * SECOND + ticks.rem_euclid(self.rate) * SECOND / self.rate
+    }
+}
+
+/// Below a century: what is above is not a date, and sums of such cannot overflow.
+fn nanoseconds(time: Duration) -> Option<i64> {
+    const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
+    let nanoseconds = i64::try_from(time.as_nanos()).ok()?;
+    (time <= CENTURY).then_some(nanoseconds)
+}
+
+fn duration(nanoseconds: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    /// A browser: sound of 20 ms, pictures of 40 ms; each takes a way of its own length, and what
+    /// is reported of capture begins at some time.
+    struct Run {
+        reported_from: u32,
+        sound_way: u32,
+        picture_way: u32,
+    }
+
+    impl Run {
+        /// By how much sound is late against its picture, in milliseconds, second by second.
+        fn skews(&self) -> Vec<i64> {
+            let now = Instant::now();
+            let mut clock = Clock::new(48_000, 90_000);
+            let (mut skews, mut sound) = (Vec::new(), 0);
+            for step in 0..1_000_u32 {
+                let captured = MILLISECOND * 20 * step;
+                let report =
+                    (step >= self.reported_from).then_some(Duration::from_secs(1 << 31) + captured);
+                let at = now + captured + MILLISECOND * self.sound_way;
+                let stamp = (0xffff_0000_u32).wrapping_add(960 * step);
+                let time = clock.place(at, MediaKind::Audio, stamp, report);
+                if step > 0 {
+                    assert_eq!(
+                        time - duration(sound),
+                        MILLISECOND * 20,
+                        "sound has no gaps"
+                    );
+                }
+                sound = nanoseconds(time).expect("small");
+                if step % 2 == 0 {
+                    let at = now + captured + MILLISECOND * self.picture_way;
+                    let picture = clock.place(at, MediaKind::Video, 7 + 1_800 * step, report);
+                    let picture = nanoseconds(picture).expect("small");
+                    if step % 50 == 0 {
+                        skews.push((sound - picture) / 1_000_000);
+                    }
+                }
+            }
+            skews
+        }
+    }
+
+    #[test]
+    fn tracks_that_are_reported_are_together_at_once() {
+        let run = Run {
+            reported_from: 0,
+            sound_way: 10,
+            picture_way: 90,
+        };
+        assert_eq!(run.skews(), vec![0; 20]);
+    }
+
+    #[test]
+    fn tracks_begin_as_they_arrive_and_come_together_once_reported() {
+        let run = Run {
+            reported_from: 100,
+            sound_way: 10,
+            picture_way: 90,
+        };
+        let skews = run.skews();
+        assert_eq!(skews[..2], [-80, -80]);
+        assert!(skews.is_sorted());
+        assert_eq!(skews[5..], [0; 15]);
+    }
+
+    #[test]
+    fn a_replayed_picture_stands_before_the_sound() {
+        let now = Instant::now();
+        let mut clock = Clock::new(48_000, 90_000);
+        let captured = Some(Duration::from_secs(100));
+        let sound = clock.place(now, MediaKind::Audio, 0, captured);
+        let earlier = Some(Duration::from_secs(97));
+        let picture = clock.place(now, MediaKind::Video, 0, earlier);
+        assert_eq!(sound - picture, Duration::from_secs(3));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_stands_far_from_where_it_arrives(
+            packets in proptest::collection::vec(
+                (any::<bool>(), any::<u32>(), proptest::option::of(any::<u64>()), 0_u64..2_000),
+                1..200,
+            ),
+        ) {
+            let now = Instant::now();
+            let mut clock = Clock::new(48_000, 90_000);
+            let mut passed = Duration::ZERO;
+            for (is_audio, timestamp, captured, elapsed) in packets {
+                passed += Duration::from_millis(elapsed);
+                let kind = if is_audio { MediaKind::Audio } else { MediaKind::Video };
+                let captured = captured.map(Duration::from_nanos);
+                let time = clock.place(now + passed, kind, timestamp, captured);
+                let expected = duration(BEGIN) + passed;
+                // A packet of the same timestamp as before stands where that one stood.
+                prop_assert!(time.abs_diff(expected) <= duration(ASTRAY) + passed);
+            }
+        }
+    }
+}
