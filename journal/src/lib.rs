@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod date;
 mod digest;
 mod format;
 pub mod limits;
@@ -17,6 +18,7 @@ mod recorder;
 mod replay;
 mod tape;
 
+pub use date::Date;
 pub use digest::{Class, Counted, Sums};
 pub use format::{Cut, Header, MACHINE, VERSION};
 pub use reader::{BadHeader, Ending, Entry, Reader, Record};

@@ -70,6 +70,11 @@ impl Recorder {
         &self.fresh
     }
 
+    /// Whether there is something on the tape that can be taken out.
+    pub fn has_unwritten(&self) -> bool {
+        self.tape.as_ref().is_some_and(|tape| !tape.is_empty())
+    }
+
     /// The tape, if there is one.
     pub fn tape(&mut self) -> Option<&mut Tape> {
         self.tape.as_mut()

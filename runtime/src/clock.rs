@@ -1,6 +1,6 @@
 //! The one clock of the server.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Gives the time that the machines are told. Copies agree.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,11 @@ impl Clock {
             base: parlor_core::epoch::base(start),
             start,
         }
+    }
+
+    /// The time from the date that every machine starts on to `now`.
+    pub(crate) fn since_base(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.base)
     }
 
     /// The time.

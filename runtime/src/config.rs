@@ -53,6 +53,12 @@ pub struct Settings {
     pub max_connections_per_address: usize,
     /// The bounds of the rooms. Each worker has its own rooms and counts them alone.
     pub limits: Limits,
+    /// Where the journals are kept; nowhere when there is none.
+    pub journal: Option<PathBuf>,
+    /// Most bytes of all journals together.
+    pub journal_max_size: u64,
+    /// How long a journal is kept after its end, and how long one may go on.
+    pub journal_max_age: Duration,
     /// What is logged: a level, or a filter of `tracing`.
     pub log: String,
     /// How it is logged.
@@ -89,6 +95,9 @@ impl Default for Settings {
             max_connections: 10_000,
             max_connections_per_address: 2000,
             limits: core.limits,
+            journal: None,
+            journal_max_size: 4 << 30,
+            journal_max_age: Duration::from_secs(7 * 86_400),
             log: "warn,parlor=info".into(),
             log_format: LogFormat::Text,
         }

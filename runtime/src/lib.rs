@@ -14,6 +14,7 @@ pub mod config;
 pub mod floor;
 mod front;
 mod histogram;
+mod journal;
 pub mod limits;
 mod link;
 pub mod load;

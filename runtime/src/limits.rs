@@ -67,6 +67,19 @@ pub const FRONT_FULL_PAUSE: Duration = Duration::from_millis(2);
 pub const GOODBYE: Duration = Duration::from_millis(1500);
 /// How long the workers may take to stop.
 pub const WORKERS_STOP: Duration = Duration::from_millis(500);
+/// Bytes of a journal that are handed to the disk together.
+pub const JOURNAL_BUFFER: usize = 256 * 1024;
+/// Such buffers that wait for the disk: what it may be behind.
+pub const JOURNAL_QUEUE: usize = 128;
+/// How long a record of a journal may wait before it is handed to the disk.
+pub const JOURNAL_INTERVAL: Duration = Duration::from_millis(200);
+/// A journal that has a part of its size or age, one of so many, is followed by the next one as
+/// soon as nobody is there.
+pub const JOURNAL_PART: u64 = 16;
+/// How often it is seen to that old journals are removed.
+pub const JOURNAL_PRUNING: Duration = Duration::from_secs(60);
+/// And how often while the size of all is written.
+pub const JOURNAL_PRUNINGS: u64 = 16;
 
 const _: () = assert!(PAGE_BYTES as usize <= PAGES_IN_FLIGHT);
 const _: () = assert!(NEWS_PER_TURN <= NEWS_QUEUE);

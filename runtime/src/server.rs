@@ -9,10 +9,12 @@ use std::thread::JoinHandle;
 
 use mio::Waker;
 use parlor_core::{Certificate, Config, Seed};
+use parlor_journal::Fresh;
 
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::front::{Front, FrontError, Listener, Listeners};
+use crate::journal::{Bounds, Directory, Journal};
 use crate::link::{FrontEnd, link};
 use crate::net;
 use crate::pages::Pages;
@@ -45,6 +47,14 @@ pub enum StartError {
     #[error("--web-root {}: {error}", path.display())]
     WebRoot {
         /// Which.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The journals cannot be kept.
+    #[error("--journal {}: {error}", path.display())]
+    Journal {
+        /// Where.
         path: PathBuf,
         /// Why not.
         error: io::Error,
@@ -233,6 +243,7 @@ fn open_workers(
     front: &Arc<Waker>,
 ) -> Result<(Vec<FrontEnd>, Vec<Worker>), StartError> {
     let certificate = Certificate::from_seed(&seed()?);
+    let journals = Journals::open(settings)?;
     let mut ends = Vec::new();
     let mut workers = Vec::new();
     for number in 0..settings.workers {
@@ -245,21 +256,56 @@ fn open_workers(
         let (poll, waker) = wakeable_poll().map_err(system("a poll"))?;
         let (front_end, worker_end) = link(Arc::clone(front), waker);
         let rooms = Rooms {
-            config: Config {
-                candidates: Vec::new(),
-                video_codecs: settings.video_codecs.clone(),
-                audio_codecs: settings.audio_codecs.clone(),
-                ice_timeout: settings.ice_timeout,
-                limits: settings.limits.clone(),
+            fresh: Fresh {
+                config: Config {
+                    candidates: Vec::new(),
+                    video_codecs: settings.video_codecs.clone(),
+                    audio_codecs: settings.audio_codecs.clone(),
+                    ice_timeout: settings.ice_timeout,
+                    limits: settings.limits.clone(),
+                },
+                certificate: certificate.clone(),
+                seed: seed()?,
             },
-            certificate: certificate.clone(),
-            seed: seed()?,
+            journal: journals.start(number, clock)?,
         };
         let worker = Worker::new(poll, udp, rooms, clock, worker_end).map_err(system("a poll"))?;
         ends.push(front_end);
         workers.push(worker);
     }
     Ok((ends, workers))
+}
+
+/// Where all workers' journals go to, if they are kept.
+struct Journals(Option<(Bounds, Arc<Directory>)>);
+
+impl Journals {
+    fn open(settings: &Settings) -> Result<Self, StartError> {
+        let Some(path) = &settings.journal else {
+            return Ok(Self(None));
+        };
+        let bounds = Bounds {
+            directory: path.clone(),
+            size: settings.journal_max_size,
+            // One that is full leaves room for others.
+            size_of_one: settings.journal_max_size / (2 * settings.workers.max(1) as u64),
+            age: settings.journal_max_age,
+        };
+        let opened = Directory::open(bounds.clone()).map_err(|error| StartError::Journal {
+            path: path.clone(),
+            error,
+        })?;
+        Ok(Self(Some((bounds, Arc::new(opened)))))
+    }
+
+    fn start(&self, worker: usize, clock: Clock) -> Result<Option<Journal>, StartError> {
+        let Some((bounds, directory)) = &self.0 else {
+            return Ok(None);
+        };
+        let (bounds, directory) = (bounds.clone(), Arc::clone(directory));
+        let journal = Journal::start(worker as u32, bounds, directory, clock);
+        journal.map(Some).map_err(system("a thread"))
+    }
 }
 
 fn seed() -> Result<Seed, StartError> {

@@ -1,6 +1,5 @@
 //! A worker: the rooms that live on one thread, and the sockets of their media.
 
-mod machine;
 #[cfg(test)]
 mod tests;
 pub(crate) mod udp;
@@ -13,12 +12,13 @@ use std::sync::mpsc::{TryRecvError, TrySendError};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
-use parlor_core::{Batch, Certificate, Config, Request, Seed, Sfu};
+use parlor_core::{Batch, Config, Request};
+use parlor_journal::{Fresh, Recorder};
 
 use crate::clock::Clock;
+use crate::journal::Journal;
 use crate::limits;
 use crate::link::{ToFront, ToWorker, WorkerEnd};
-use machine::Machine;
 pub use udp::MediaError;
 pub(crate) use udp::Udp;
 
@@ -28,7 +28,8 @@ const WAKER: Token = Token(usize::MAX);
 pub(crate) struct Worker {
     poll: Poll,
     udp: Udp,
-    machine: Machine,
+    machine: Recorder,
+    journal: Option<Journal>,
     clock: Clock,
     link: WorkerEnd,
     /// Datagrams to send, in a buffer that is used again.
@@ -46,10 +47,10 @@ pub(crate) struct Worker {
 
 /// What makes a worker's rooms.
 pub(crate) struct Rooms {
-    /// The configuration, without the candidates.
-    pub(crate) config: Config,
-    pub(crate) certificate: Certificate,
-    pub(crate) seed: Seed,
+    /// With a configuration that lacks the candidates.
+    pub(crate) fresh: Fresh,
+    /// Where what happens is recorded, if it is.
+    pub(crate) journal: Option<Journal>,
 }
 
 /// A poll and the waker that interrupts it.
@@ -70,13 +71,17 @@ impl Worker {
         udp.register(poll.registry())?;
         let config = Config {
             candidates: udp.candidates().to_vec(),
-            ..rooms.config
+            ..rooms.fresh.config
         };
-        let sfu = Sfu::new(config, rooms.certificate, rooms.seed, clock.now());
+        let fresh = Fresh {
+            config,
+            ..rooms.fresh
+        };
         Ok(Self {
             poll,
             udp,
-            machine: Machine::new(sfu),
+            machine: Recorder::new(fresh, clock.now()),
+            journal: rooms.journal,
             clock,
             link,
             batch: Batch::new(),
@@ -107,6 +112,9 @@ impl Worker {
                     WAKER => self.requests_left = true,
                     socket => self.udp.set_readable(socket),
                 }
+            }
+            if let Some(journal) = &mut self.journal {
+                journal.keep(&mut self.machine, now);
             }
             self.receive(now);
             self.machine.handle_timeout(now);
@@ -146,7 +154,9 @@ impl Worker {
         }
         let rooms = self.machine.poll_timeout().map(|deadline| deadline.at);
         let metrics = self.metrics_waiting.then_some(self.metrics_due);
-        let due = rooms.into_iter().chain(metrics).min()?;
+        let journal = self.journal.as_ref();
+        let journal = journal.and_then(|journal| journal.due(&self.machine));
+        let due = rooms.into_iter().chain(metrics).chain(journal).min()?;
         Some(due.saturating_duration_since(now))
     }
 
@@ -233,8 +243,17 @@ impl Worker {
         }
         let mut metrics = self.machine.counters().metrics();
         metrics.extend(self.udp.metrics());
+        metrics.extend(self.journal.iter().flat_map(Journal::metrics));
         self.link.scoreboard.show(metrics, self.udp.delays());
         self.metrics_waiting = false;
         self.metrics_due = now + limits::METRICS_INTERVAL;
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.finish(&mut self.machine);
+        }
     }
 }

@@ -39,6 +39,7 @@ const ADDRESSES: &str = "Addresses and pages";
 const TLS: &str = "TLS";
 const MEDIA: &str = "Media";
 const SESSIONS: &str = "Sessions and limits";
+const JOURNALS: &str = "Journals";
 const LOGS: &str = "Logs";
 const MANY: usize = 1_000_000;
 
@@ -297,6 +298,42 @@ pub const SETTINGS: &[Setting] = &[
         many: false,
         apply: |settings, texts| {
             settings.limits.peers = values::size(only(texts)?, 1, MANY)?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "journal",
+        heading: JOURNALS,
+        value: "DIR",
+        help: "Record all that happens into this directory, for parlor replay; it holds keys",
+        default: "",
+        many: false,
+        apply: |settings, texts| {
+            settings.journal = Some(values::path(only(texts)?)?);
+            Ok(())
+        },
+    },
+    Setting {
+        key: "journal-max-size",
+        heading: JOURNALS,
+        value: "BYTES",
+        help: "Size of all journals together, as 500M or 4G; the oldest are removed",
+        default: "4G",
+        many: false,
+        apply: |settings, texts| {
+            settings.journal_max_size = values::bytes(only(texts)?, 1 << 24, 1 << 50)?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "journal-max-age",
+        heading: JOURNALS,
+        value: "SECONDS",
+        help: "How long a journal is kept after its end, and may go on",
+        default: "604800",
+        many: false,
+        apply: |settings, texts| {
+            settings.journal_max_age = values::seconds(only(texts)?, 60, 100 * 366 * 86_400)?;
             Ok(())
         },
     },

@@ -33,6 +33,22 @@ pub(super) fn seconds(text: &str, least: u64, most: u64) -> Parsed<Duration> {
         .map_err(|_| format!("whole seconds, from {least} to {most}"))
 }
 
+/// A number of bytes, with `K`, `M`, `G` or `T` for powers of 1024.
+pub(super) fn bytes(text: &str, least: u64, most: u64) -> Parsed<u64> {
+    let (digits, shift) = match text.chars().last().map(|last| last.to_ascii_uppercase()) {
+        Some('K') => (text.get(..text.len() - 1), 10),
+        Some('M') => (text.get(..text.len() - 1), 20),
+        Some('G') => (text.get(..text.len() - 1), 30),
+        Some('T') => (text.get(..text.len() - 1), 40),
+        _ => (Some(text), 0),
+    };
+    digits
+        .and_then(|digits| digits.parse::<u64>().ok())
+        .and_then(|number| number.checked_mul(1 << shift))
+        .filter(|bytes| (least..=most).contains(bytes))
+        .ok_or_else(|| format!("bytes from {least} to {most}, as 500M or 4G"))
+}
+
 pub(super) fn listeners(texts: &[&str]) -> Parsed<Vec<SocketAddr>> {
     if texts.is_empty() || texts.len() > limits::LISTENERS {
         return Err(format!("1 to {} addresses", limits::LISTENERS));

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread::JoinHandle;
 
-use parlor_core::{ClientId, Identity, News, Reply, RoomName};
+use parlor_core::{Certificate, ClientId, Identity, News, Reply, RoomName, Seed};
 use parlor_signalling::RequestId;
 
 use super::*;
@@ -15,9 +15,12 @@ fn start() -> (FrontEnd, JoinHandle<io::Result<()>>) {
     let (front_end, worker_end) = link(front, waker);
     let seed = Seed([7; 32]);
     let rooms = Rooms {
-        config: Config::default(),
-        certificate: Certificate::from_seed(&seed),
-        seed,
+        fresh: Fresh {
+            config: Config::default(),
+            certificate: Certificate::from_seed(&seed),
+            seed,
+        },
+        journal: None,
     };
     let udp = Udp::open(&[LOOPBACK], 0).unwrap();
     let worker = Worker::new(poll, udp, rooms, Clock::start(), worker_end).unwrap();
