@@ -9,6 +9,11 @@
 mod banner;
 pub mod cli;
 mod clock;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the front has no RTMP to use it for")
+)]
+mod codec;
 pub mod config;
 #[doc(hidden)]
 pub mod floor;

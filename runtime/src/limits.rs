@@ -80,6 +80,16 @@ pub const JOURNAL_PART: u64 = 16;
 pub const JOURNAL_PRUNING: Duration = Duration::from_secs(60);
 /// And how often while the size of all is written.
 pub const JOURNAL_PRUNINGS: u64 = 16;
+/// Threads that put sound into other codecs: one does about a hundred streams.
+pub const CODEC_THREADS: usize = 2;
+/// The stack of such a thread: the codecs need less than a quarter of it.
+pub const CODEC_STACK: usize = 2 * 1024 * 1024;
+/// Streams that one of them has at the same time.
+pub const CODEC_STREAMS: usize = 256;
+/// Units of sound of one stream that wait for it, about a second.
+pub const CODEC_SOUNDS: usize = 50;
+/// Units of sound that wait for the front.
+pub const CODEC_RESULTS: usize = 4096;
 
 const _: () = assert!(PAGE_BYTES as usize <= PAGES_IN_FLIGHT);
 const _: () = assert!(NEWS_PER_TURN <= NEWS_QUEUE);

@@ -1,8 +1,10 @@
 //! What comes out is decoded and compared with what went in.
 
 use std::f64::consts::TAU;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
-use opus_pure::{Application, OpusDecoder, OpusEncoder};
+use opus_pure::{Application, OggOpusWriter, OpusDecoder, OpusEncoder, OpusHead};
 use syom::{DecodeOptions, EncodeOptions};
 
 use super::*;
@@ -98,6 +100,83 @@ fn sound_stands_at_the_time_at_which_it_stood() {
     let source = opus(2, &chirp(48_000, 2, 1.0));
     let lag = lag(&decode_aac(&play(Target::AAC, &source)));
     assert!(lag.abs() <= 3, "{lag} samples late");
+}
+
+#[test]
+fn ffmpeg_decodes_what_comes_out_without_a_word() {
+    if Command::new("ffmpeg").arg("-version").output().is_err() {
+        println!("there is no ffmpeg here");
+        return;
+    }
+    for channels in [1, 2] {
+        let heard = play(
+            Target::OPUS,
+            &aac(44_100, channels, &tone(44_100, channels, 2.0)),
+        );
+        let head = OpusHead::new(channels as u8, 48_000).unwrap();
+        let mut file = OggOpusWriter::new(Vec::new(), head).unwrap();
+        for sound in &heard {
+            file.write_packet(&sound.unit).unwrap();
+        }
+        let said = ffmpeg(&file.finish().unwrap());
+        assert!(said.contains("Audio: opus, 48000 Hz"), "{said}");
+
+        let heard = play(Target::AAC, &opus(channels, &tone(48_000, channels, 2.0)));
+        let units = heard
+            .iter()
+            .map(|sound| syom::wrap_adts_au(&sound.unit, 48_000, 2));
+        let file: Vec<u8> = units.flat_map(Result::unwrap).collect();
+        let said = ffmpeg(&file);
+        assert!(said.contains("Audio: aac (LC), 48000 Hz, stereo"), "{said}");
+    }
+}
+
+/// Decodes a file, and returns what ffmpeg says of it: nothing of errors or warnings.
+fn ffmpeg(file: &[u8]) -> String {
+    let mut child = Command::new("ffmpeg")
+        .args([
+            "-hide_banner",
+            "-nostdin",
+            "-loglevel",
+            "level+info",
+            "-xerror",
+            "-i",
+            "pipe:0",
+        ])
+        .args(["-f", "null", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(file).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let bad = |line: &&str| {
+        // Of a bare stream the length is a guess, which it says.
+        let guess = line.contains("Estimating duration");
+        (line.contains("[warning]") || line.contains("[error]")) && !guess
+    };
+    let complaints: Vec<&str> = said.lines().filter(bad).collect();
+    assert!(
+        output.status.success() && complaints.is_empty(),
+        "{complaints:?}"
+    );
+    said
+}
+
+#[test]
+fn all_of_it_fits_a_quarter_of_a_small_stack() {
+    let thread = std::thread::Builder::new().stack_size(512 * 1024);
+    let all = || {
+        let opus = opus(2, &tone(48_000, 2, 0.5));
+        let aac = play(Target::AAC, &opus);
+        let voice = opus_with(1, &syllables(0.5), |encoder| encoder.bitrate_bps = 16_000);
+        play(Target::AAC, &[&voice[..5], &voice[8..]].concat());
+        play(Target::Pcmu, &play(Target::OPUS, &aac));
+        aac.len()
+    };
+    assert!(thread.spawn(all).unwrap().join().unwrap() > 10);
 }
 
 #[test]
@@ -206,7 +285,7 @@ fn silence_comes_in_steps_and_not_ahead_of_its_time() {
 fn a_clock_that_runs_otherwise_is_followed() {
     for off in [-0.004, -0.001, 0.001, 0.004] {
         for rate in [44_100, 48_000] {
-            let mut source = aac(rate, 1, &tone(rate, 1, 40.0));
+            let mut source = aac(rate, 1, &tone(rate, 1, 32.0));
             for sound in &mut source {
                 // Whole milliseconds, as RTMP has them.
                 let time = sound.time.as_secs_f64() * (1.0 + off);
