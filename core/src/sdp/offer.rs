@@ -270,7 +270,6 @@ impl<'a> Raw<'a> {
         else {
             return Err(BadOffer::because("an m= line is too short"));
         };
-        let token = |word: &str| word.len() <= 32 && word.bytes().all(|b| b.is_ascii_graphic());
         if !token(media) || !token(protocol) {
             return Err(BadOffer::because("an m= line is not valid"));
         }
@@ -350,8 +349,8 @@ impl<'a> Raw<'a> {
         };
         // A section without `a=mid` has its index for one, so that an answer can be bundled.
         let mid = self.mid.map_or_else(|| index.to_string(), str::to_owned);
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"-_.+".contains(&b);
-        if mid.is_empty() || mid.len() > 16 || !mid.bytes().all(token) {
+        let of_token = |b: u8| b.is_ascii_alphanumeric() || b"-_.+".contains(&b);
+        if mid.is_empty() || mid.len() > 16 || !mid.bytes().all(of_token) {
             return Err(BadOffer::because("an a=mid is not valid"));
         }
         let first = self.formats.first().copied().unwrap_or("0");
@@ -360,7 +359,8 @@ impl<'a> Raw<'a> {
             media: self.media.to_owned(),
             protocol: self.protocol.to_owned(),
             first_rtpmap: first.parse().ok().and_then(|number| {
-                find(&self.rtpmaps, number).map(|rtpmap| rtpmap.trim().to_owned())
+                let rtpmap = find(&self.rtpmaps, number)?.trim();
+                token(rtpmap).then(|| rtpmap.to_owned())
             }),
             first_format: first.to_owned(),
             refused: self.port == "0" && index == 0,
@@ -480,6 +480,11 @@ impl<'a> Raw<'a> {
             })
             .collect()
     }
+}
+
+/// Whether a word may be repeated in an answer.
+fn token(word: &str) -> bool {
+    word.len() <= 32 && word.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn push_numbered<'a>(list: &mut Vec<(u8, &'a str)>, value: &'a str) {
