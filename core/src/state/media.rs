@@ -441,6 +441,9 @@ impl State {
         // A client that plays itself gets no news of that end either.
         ending.sort_by_key(|media| matches!(media, Media::Publication(_)));
         for media in ending {
+            if let Media::Publication(key) = media {
+                self.hush(key);
+            }
             self.end(now, media);
         }
     }

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use super::{Due, State};
 use crate::event::News;
+use crate::request::ClientId;
+use crate::speaker::Speaker;
 use crate::tables::PublicationKey;
 
 impl State {
@@ -42,9 +44,30 @@ impl State {
         }
     }
 
+    /// Ends the speech of somebody who leaves: the others are told, since who leaves hears no more
+    /// of the room.
+    pub(super) fn hush(&mut self, key: PublicationKey) {
+        let publication = self.tables.publications.get_mut(key);
+        let Some(publication) = publication.filter(|stream| stream.speaker.is_speaking()) else {
+            return;
+        };
+        let client = publication.client;
+        publication.speaker = Speaker::default();
+        self.tell_speaking_but(key, false, Some(client));
+    }
+
     /// Tells everyone in the room, the speaker too, unless another publication of the same
     /// participant makes it no news.
     pub(super) fn tell_speaking(&mut self, key: PublicationKey, speaking: bool) {
+        self.tell_speaking_but(key, speaking, None);
+    }
+
+    fn tell_speaking_but(
+        &mut self,
+        key: PublicationKey,
+        speaking: bool,
+        excepted: Option<ClientId>,
+    ) {
         let Some(publication) = self.tables.publications.get(key) else {
             return;
         };
@@ -72,6 +95,7 @@ impl State {
             .participants
             .iter()
             .map(|member| member.client)
+            .filter(|member| Some(*member) != excepted)
             .collect();
         for member in members {
             let (room, identity) = (name.clone(), identity.clone());
