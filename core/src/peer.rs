@@ -172,6 +172,15 @@ impl Peer {
                     };
                     let contents: &[u8] = &transmit.contents;
                     self.watch(contents, path, outbox);
+                    // str0m stays for a while with a way that has fallen silent, in which handshakes
+                    // time out.
+                    let path = match stun::Protocol::of(contents) {
+                        stun::Protocol::Stun => path,
+                        stun::Protocol::Dtls
+                        | stun::Protocol::Rtp
+                        | stun::Protocol::Rtcp
+                        | stun::Protocol::Unknown => self.selected.unwrap_or(path),
+                    };
                     outbox.batch.push(Transmit {
                         source: path.local,
                         destination: path.remote,
