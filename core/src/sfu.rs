@@ -137,4 +137,13 @@ impl Sfu {
     pub fn check(&self) {
         self.state.check();
     }
+
+    /// Checks that nothing is left of anybody, and that nothing waits to be done or taken out; for
+    /// tests and simulations.
+    ///
+    /// # Panics
+    /// Where something is left.
+    pub fn check_empty(&self) {
+        self.state.check_empty();
+    }
 }

@@ -1,5 +1,6 @@
 //! The machine behind the doors: tables, peers, and the time that things are due.
 
+mod check;
 mod forward;
 mod ingest;
 mod media;
@@ -501,61 +502,6 @@ impl State {
             publications: self.tables.publications.len() as u64,
             subscriptions: self.tables.subscriptions.len() as u64,
             ..self.counters
-        }
-    }
-
-    /// Asserts what must hold between the tables.
-    pub(crate) fn check(&self) {
-        let tables = &self.tables;
-        assert_eq!(tables.room_names.len(), tables.rooms.len());
-        assert_eq!(tables.publication_names.len(), tables.publications.len());
-        let origins = tables
-            .publications
-            .values()
-            .map(|stream| stream.origin.peer());
-        let destinations = tables.subscriptions.values();
-        let destinations = destinations.map(|stream| stream.destination.peer());
-        assert_eq!(
-            origins.chain(destinations).flatten().count(),
-            self.peers.len()
-        );
-        for (path, key) in &tables.paths {
-            assert!(
-                self.peers
-                    .get(*key)
-                    .is_some_and(|peer| peer.paths.contains(path))
-            );
-        }
-        for (_, due) in &self.deadlines {
-            let owned = match due {
-                Due::Peer(key) | Due::Connect(key) | Due::Consent(key) | Due::Report(key) => {
-                    self.peers.contains_key(*key)
-                }
-                Due::Keyframe(key) | Due::Silence(key) => tables.publications.contains_key(*key),
-                Due::Replay(key) => tables.subscriptions.contains_key(*key),
-            };
-            assert!(owned, "a deadline ends with what it is for: {due:?}");
-        }
-        for peer in self.peers.values() {
-            assert!(peer.paths.len() <= limits::PATHS_PER_PEER);
-            for path in &peer.paths {
-                assert_eq!(tables.paths.get(path), Some(&peer.key()));
-            }
-        }
-        for room in tables.rooms.values() {
-            assert!(
-                !room.participants.is_empty(),
-                "a room without participants is not kept"
-            );
-        }
-        for (key, subscription) in &tables.subscriptions {
-            let publication = tables.publications.get(subscription.publication);
-            assert!(publication.is_some_and(|publication| {
-                publication.subscriptions.contains(&key) && publication.room == subscription.room
-            }));
-        }
-        for client in tables.clients.values() {
-            assert!(!client.rooms.is_empty() || !client.media.is_empty());
         }
     }
 }
