@@ -126,6 +126,16 @@ impl Keys {
         Ok(RtcpSealer { cipher, next: 0 })
     }
 
+    /// The sealers of the client's side, for simulations. The first SRTCP packet has this index.
+    pub(crate) fn client_sealers(&self, first: u32) -> Result<(RtpSealer, RtcpSealer), Failed> {
+        let cipher = self.cipher(Side::Client, RTCP_LABELS)?;
+        let rtcp = RtcpSealer {
+            cipher,
+            next: first,
+        };
+        Ok((RtpSealer(self.cipher(Side::Client, RTP_LABELS)?), rtcp))
+    }
+
     pub(crate) fn rtp_opener(&self) -> Result<RtpOpener, Failed> {
         self.cipher(Side::Client, RTP_LABELS).map(RtpOpener)
     }

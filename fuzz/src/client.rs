@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use parlor_core::simulation::{self, Randomness};
+use parlor_core::simulation::{self, Forger, Randomness};
 use parlor_core::{Certificate, ClientId, MediaId, Seed};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
@@ -12,12 +12,11 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, ExtensionValues, RtpPacket, RtpWrite, VideoOrientation};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
-use crate::media::{Codec, Kinds, audio_payload, video_payloads};
+use crate::decoder::{Decoder, Piece};
+use crate::media::{Codec, Kinds, Pace, audio_payload, is_entry, stamp, stamp_of, video_payloads};
 
-/// Time between two pictures.
-const PICTURE: Duration = Duration::from_millis(40);
-/// Time between two packets of sound.
-const SOUND: Duration = Duration::from_millis(20);
+/// A camera that is this late skips what it has missed.
+const LATE: Duration = Duration::from_millis(500);
 
 /// A packet that a player got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,18 +48,30 @@ pub struct Client {
     pending: Option<SdpPendingOffer>,
     /// The client's address.
     pub address: SocketAddr,
+    /// The address that others see, of a translator on the way (NAT).
+    pub outside: SocketAddr,
     /// Who it is to the machine.
     pub owner: (ClientId, MediaId),
     kinds: Kinds,
     audio: Option<Mid>,
     video: Option<Mid>,
     sends: bool,
+    /// The answer that it took.
+    pub answer: String,
+    /// Seals what it would not send by itself, once it is connected.
+    pub forger: Option<Forger>,
     /// ICE and DTLS are done.
     pub connected: bool,
     /// The other side has said goodbye.
     pub closed: bool,
-    /// No packets leave and none arrive: the network is gone.
+    /// It is gone with its network: it does nothing and nothing arrives.
     pub unplugged: bool,
+    /// Nothing that it sends arrives, and nothing arrives at it.
+    pub cut: bool,
+    /// Shows pictures, and asks for what it needs to go on, if it is to be seen whether they are.
+    pub decoder: Option<Decoder>,
+    /// How often it sends.
+    pub pace: Pace,
     /// What has arrived, oldest first.
     pub received: Vec<Received>,
     /// Key frame requests that have arrived.
@@ -79,6 +90,10 @@ pub struct Client {
     sounds: u64,
     /// The extended sequence number of the latest packet of a picture.
     pub sequence: u64,
+    /// How often it has switched to another source.
+    source: u8,
+    /// When it began to send.
+    begun: Instant,
     key_due: bool,
     next_picture: Instant,
     next_sound: Instant,
@@ -120,14 +135,22 @@ impl Client {
             randomness,
             pending: Some(pending),
             address,
+            outside: address,
             owner,
             kinds,
             audio,
             video,
             sends,
+            answer: String::new(),
+            forger: None,
             connected: false,
             closed: false,
             unplugged: false,
+            cut: false,
+            decoder: None,
+            pace: Pace::default(),
+            source: 0,
+            begun: now,
             received: Vec::new(),
             keyframe_requests: Vec::new(),
             extra: None,
@@ -150,6 +173,7 @@ impl Client {
     /// # Panics
     /// Where it is not one to the offer.
     pub fn accept(&mut self, answer: &str) {
+        answer.clone_into(&mut self.answer);
         let Self {
             rtc,
             randomness,
@@ -165,6 +189,12 @@ impl Client {
 
     /// When something is to be done next.
     pub fn deadline(&self) -> Instant {
+        let decoder = self.decoder.as_ref().and_then(Decoder::deadline);
+        let own = self.own_deadline();
+        decoder.map_or(own, |decoder| own.min(decoder))
+    }
+
+    fn own_deadline(&self) -> Instant {
         if self.connected && self.sends && !self.closed {
             let picture = if self.video.is_some() {
                 self.next_picture
@@ -186,6 +216,11 @@ impl Client {
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<(SocketAddr, Vec<u8>)> {
         if self.connected && self.sends && !self.closed {
             self.write_due(now);
+        }
+        if let Some(decoder) = &mut self.decoder
+            && decoder.handle_timeout(now)
+        {
+            self.request_keyframe();
         }
         let Self {
             rtc, randomness, ..
@@ -234,6 +269,7 @@ impl Client {
     /// Sends its picture from another source from here on.
     pub fn switch_source(&mut self) {
         let Some(mid) = self.video else { return };
+        self.source += 1;
         let Self {
             rtc, randomness, ..
         } = self;
@@ -256,21 +292,22 @@ impl Client {
     }
 
     fn write_due(&mut self, now: Instant) {
+        let Pace { picture, sound } = self.pace;
         if let Some(mid) = self.audio
             && self.next_sound <= now
         {
-            self.next_sound += SOUND;
+            let timestamp = self.timestamp(self.next_sound + sound, 48);
+            self.next_sound = next_after(now, self.next_sound, sound);
             self.sounds += 1;
-            let timestamp = (self.sounds as u32).wrapping_mul(960);
             let payload = audio_payload(self.marked(self.sounds));
             self.write(now, mid, 50_000 + self.sounds, timestamp, false, payload);
         }
         if let (Some(mid), Some(codec)) = (self.video, self.kinds.video)
             && self.next_picture <= now
         {
-            self.next_picture += PICTURE;
+            let timestamp = self.timestamp(self.next_picture + picture, 90);
+            self.next_picture = next_after(now, self.next_picture, picture);
             self.pictures += 1;
-            let timestamp = (self.pictures as u32).wrapping_mul(3_600);
             let number = self.marked(self.pictures);
             let payloads = video_payloads(codec, number, std::mem::take(&mut self.key_due));
             let last = payloads.len() - 1;
@@ -281,6 +318,13 @@ impl Client {
         }
     }
 
+    /// The RTP timestamp of an instant, in so many ticks a millisecond.
+    fn timestamp(&self, at: Instant, ticks: u64) -> u32 {
+        let since = at.saturating_duration_since(self.begun);
+        // Truncation is the wrap of the RTP timestamp.
+        (since.as_micros() as u64 * ticks / 1_000) as u32
+    }
+
     fn write(
         &mut self,
         now: Instant,
@@ -288,8 +332,9 @@ impl Client {
         sequence: u64,
         timestamp: u32,
         marker: bool,
-        payload: Vec<u8>,
+        mut payload: Vec<u8>,
     ) {
+        stamp(&mut payload, sequence, timestamp, self.source);
         let Self {
             rtc,
             randomness,
@@ -328,6 +373,17 @@ impl Client {
 
     fn drain(&mut self, now: Instant) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut datagrams = Vec::new();
+        let connected = self.connected;
+        self.drain_into(now, &mut datagrams);
+        // Keys that are waiting may be another client's.
+        let forger = Forger::take();
+        if self.connected && !connected {
+            self.forger = forger;
+        }
+        datagrams
+    }
+
+    fn drain_into(&mut self, now: Instant, datagrams: &mut Vec<(SocketAddr, Vec<u8>)>) {
         loop {
             let Self {
                 rtc, randomness, ..
@@ -335,7 +391,7 @@ impl Client {
             match randomness.lend(|| rtc.poll_output()) {
                 Ok(Output::Timeout(at)) => {
                     self.deadline = at;
-                    return datagrams;
+                    return;
                 }
                 Ok(Output::Transmit(transmit)) => {
                     datagrams.push((transmit.destination, transmit.contents.into()));
@@ -344,7 +400,7 @@ impl Client {
                 Err(_) => {
                     self.closed = true;
                     self.deadline = now + Duration::from_secs(3_600);
-                    return datagrams;
+                    return;
                 }
             }
         }
@@ -358,6 +414,7 @@ impl Client {
         match event {
             Event::Connected => {
                 self.connected = true;
+                self.begun = now;
                 self.next_picture = now;
                 self.next_sound = now;
             }
@@ -394,8 +451,17 @@ impl Client {
                 date + apart
             })
         });
+        let video = mid == self.video;
+        if let Some(decoder) = self.decoder.as_mut().filter(|_| video) {
+            let piece = Piece {
+                marker: packet.header.marker,
+                entry: is_entry(&packet.payload),
+                number: stamp_of(&packet.payload).map(|stamp| stamp.number),
+            };
+            decoder.take(now, *packet.seq_no, piece);
+        }
         self.received.push(Received {
-            video: mid == self.video,
+            video,
             sequence: *packet.seq_no,
             timestamp: packet.header.timestamp,
             marker: packet.header.marker,
@@ -414,12 +480,29 @@ impl Client {
         Some((mid.to_string(), *pt))
     }
 
+    /// The source of what it sends of one kind.
+    pub fn source(&mut self, video: bool) -> Option<u32> {
+        let mid = if video { self.video } else { self.audio }?;
+        let mut api = self.rtc.direct_api();
+        Some(*api.stream_tx_by_mid(mid, None)?.ssrc())
+    }
+
     /// What has arrived of one kind.
     pub fn received(&self, video: bool) -> Vec<&Received> {
         self.received
             .iter()
             .filter(|packet| packet.video == video)
             .collect()
+    }
+}
+
+/// The next time after one at which something was due, if it is not long past.
+fn next_after(now: Instant, due: Instant, pace: Duration) -> Instant {
+    let next = due + pace;
+    if now.saturating_duration_since(next) > LATE {
+        now + pace
+    } else {
+        next
     }
 }
 

@@ -10,9 +10,38 @@
 )]
 
 mod client;
+mod decoder;
+mod encoder;
 mod media;
+mod network;
+pub mod simulator;
+pub mod targets;
 mod world;
 
 pub use client::{Client, Received};
-pub use media::{Codec, Kinds, audio_payload, mark_of, video_payloads};
-pub use world::{ClientKey, Intruder, Network, World, scripted_call};
+pub use decoder::Decoder;
+pub use encoder::Encoder;
+pub use media::{Codec, Kinds, Pace, Stamp, audio_payload, mark_of, stamp_of, video_payloads};
+pub use network::{Bursts, Network};
+pub use world::{ClientKey, Intruder, World, scripted_call};
+
+/// Replaces the C library's `getrandom` in an executable: the standard library takes the keys of its
+/// hash maps from it, and str0m walks such maps where it puts reports into one datagram.
+///
+/// Nothing secret depends on it there: the randomness of the machine and of its clients comes from
+/// seeds.
+#[macro_export]
+macro_rules! fixed_hash_keys {
+    () => {
+        #[expect(
+            unsafe_code,
+            reason = "replaces a function of the C library, in a test program only"
+        )]
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn getrandom(buffer: *mut u8, length: usize, _flags: u32) -> isize {
+            // SAFETY: the callers of getrandom(2) pass a buffer of `length` bytes to be written.
+            unsafe { std::ptr::write_bytes(buffer, 0x5a, length) };
+            length as isize
+        }
+    };
+}

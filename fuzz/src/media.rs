@@ -1,5 +1,7 @@
 //! Media that looks like media to a forwarder.
 
+use std::time::Duration;
+
 /// A video codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
@@ -7,6 +9,24 @@ pub enum Codec {
     H264,
     /// VP8.
     Vp8,
+}
+
+/// How often something is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Time between two pictures.
+    pub picture: Duration,
+    /// Time between two packets of sound.
+    pub sound: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            picture: Duration::from_millis(40),
+            sound: Duration::from_millis(20),
+        }
+    }
 }
 
 /// Which kinds of media a client offers.
@@ -77,17 +97,66 @@ pub fn video_payloads(codec: Codec, number: u64, key: bool) -> Vec<Vec<u8>> {
     payloads
 }
 
+/// What a payload says of itself that was made here; parameter sets say nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Whose it is.
+    pub mark: u32,
+    /// Which picture, or which packet of sound.
+    pub number: u32,
+    /// The extended sequence number that it was sent with.
+    pub sequence: u64,
+    /// The RTP timestamp that it was sent with.
+    pub timestamp: u32,
+    /// Which of the sources that the sender has used.
+    pub source: u8,
+}
+
+/// Where a payload has its stamp.
+fn stamp_at(payload: &[u8]) -> Option<usize> {
+    match payload {
+        [0x78, ..] if payload.len() < 80 => None,
+        [0x78, ..] => Some(1),
+        [0x7c, ..] => Some(2),
+        _ => Some(4),
+    }
+}
+
+/// Completes the stamp of a payload that was made here, as far as it is not of the payload's making.
+pub(crate) fn stamp(payload: &mut [u8], sequence: u64, timestamp: u32, source: u8) {
+    let Some(at) = stamp_at(payload) else { return };
+    if let Some(rest) = payload.get_mut(at + 8..at + 21) {
+        rest[..8].copy_from_slice(&sequence.to_be_bytes());
+        rest[8..12].copy_from_slice(&timestamp.to_be_bytes());
+        rest[12] = source;
+    }
+}
+
+/// The stamp of a payload.
+pub fn stamp_of(payload: &[u8]) -> Option<Stamp> {
+    let stamp = payload.get(stamp_at(payload)?..)?;
+    let word = |at: usize| Some(u32::from_be_bytes(*stamp.get(at..)?.first_chunk()?));
+    Some(Stamp {
+        mark: word(0)?,
+        number: word(4)?,
+        sequence: u64::from(word(8)?) << 32 | u64::from(word(12)?),
+        timestamp: word(16)?,
+        source: *stamp.get(20)?,
+    })
+}
+
 /// The mark and the number of a payload that was made here; parameter sets have none.
 pub fn mark_of(payload: &[u8]) -> Option<(u32, u32)> {
-    let at = match payload {
-        [0x78, ..] if payload.len() < 80 => return None,
-        [0x78, ..] => 1,
-        [0x7c, ..] => 2,
-        _ => 4,
-    };
-    let number: [u8; 8] = payload.get(at..)?.first_chunk().copied()?;
-    let number = u64::from_be_bytes(number);
-    Some(((number >> 32) as u32, number as u32))
+    stamp_of(payload).map(|stamp| (stamp.mark, stamp.number))
+}
+
+/// Whether a decoder can begin with a packet of a picture that was made here.
+pub(crate) fn is_entry(payload: &[u8]) -> bool {
+    match payload {
+        [0x78, ..] => true,
+        [0x10, header, ..] => header & 1 == 0,
+        _ => false,
+    }
 }
 
 fn filled(head: &[u8], number: u64) -> Vec<u8> {

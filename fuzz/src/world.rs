@@ -13,32 +13,14 @@ use parlor_journal::{Cut, Fresh, Header, MACHINE, Recorder, Tape};
 use sha2::{Digest, Sha256};
 
 use crate::client::Client;
+use crate::encoder::Encoder;
 use crate::media::Kinds;
+use crate::network::{Link, Network};
 
 /// Which client of a world.
 pub type ClientKey = usize;
 
-/// What the network does to datagrams.
-#[derive(Debug, Clone, Copy)]
-pub struct Network {
-    /// Time on the way.
-    pub latency: Duration,
-    /// Further time, at most, drawn for each datagram: it reorders.
-    pub jitter: Duration,
-    /// Datagrams lost in a thousand.
-    pub loss: u64,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self {
-            latency: Duration::from_millis(10),
-            jitter: Duration::ZERO,
-            loss: 0,
-        }
-    }
-}
-
+#[derive(Clone, Copy)]
 enum End {
     Server { source: SocketAddr },
     Client { source: SocketAddr, key: ClientKey },
@@ -59,10 +41,17 @@ pub struct World {
     pub clients: Vec<Client>,
     /// News that the machine has told, oldest first.
     pub events: Vec<Event>,
+    /// Publishers that are not browsers, by the mark of their payloads.
+    pub encoders: BTreeMap<u32, Encoder>,
     /// Packets that sinks were given, and when, oldest first.
     pub sunk: Vec<(Instant, SinkPacket)>,
     addresses: BTreeMap<SocketAddr, ClientKey>,
     flights: BTreeMap<(Instant, u64), (End, Vec<u8>)>,
+    /// Of each client, by whether it leads to the machine.
+    links: BTreeMap<(ClientKey, bool), Link>,
+    rebound: u16,
+    /// Steps that a run may take: more are a livelock.
+    pub step_limit: u64,
     launched: u64,
     batch: Batch,
     randomness: Randomness,
@@ -82,12 +71,13 @@ pub struct World {
     pub spent: Duration,
 }
 
-/// The machine's address.
-const SERVER: ([u8; 4], u16) = ([192, 0, 2, 1], 50_000);
-/// Steps that a run may take: more is a livelock.
+/// Steps of a run where nothing else is said.
 const STEPS: u64 = 5_000_000;
 
 impl World {
+    /// The machine's address.
+    pub const SERVER: ([u8; 4], u16) = ([192, 0, 2, 1], 50_000);
+
     /// A world with an empty machine.
     pub fn new(seed: u64, base: Instant, config: Config) -> Self {
         let mut bytes = [0; 32];
@@ -95,7 +85,7 @@ impl World {
         let server = Seed(bytes);
         bytes[31] = 1;
         let config = Config {
-            candidates: vec![SERVER.into()],
+            candidates: vec![Self::SERVER.into()],
             ..config
         };
         let fresh = Fresh {
@@ -110,6 +100,10 @@ impl World {
             clients: Vec::new(),
             events: Vec::new(),
             sunk: Vec::new(),
+            encoders: BTreeMap::new(),
+            links: BTreeMap::new(),
+            rebound: 0,
+            step_limit: STEPS,
             addresses: BTreeMap::new(),
             flights: BTreeMap::new(),
             launched: 0,
@@ -258,7 +252,7 @@ impl World {
                 unreachable!("an offer is answered")
             }
         }
-        self.addresses.insert(connection.address, key);
+        self.addresses.insert(connection.outside, key);
         self.clients.push(connection);
         Ok(key)
     }
@@ -276,7 +270,7 @@ impl World {
     /// Where it takes more steps than a live world needs.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
-        for _ in 0..STEPS {
+        for _ in 0..self.step_limit {
             let Some(next) = self.next().filter(|next| *next <= end) else {
                 self.now = end;
                 self.sfu.check();
@@ -293,7 +287,11 @@ impl World {
         let flight = self.flights.keys().next().map(|(at, _)| *at);
         let clients = self.clients.iter().filter(|client| !client.unplugged);
         let client = clients.map(Client::deadline).min();
-        [machine, flight, client].into_iter().flatten().min()
+        let encoder = self.encoders.values().map(Encoder::deadline).min();
+        [machine, flight, client, encoder]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn step(&mut self) {
@@ -306,7 +304,7 @@ impl World {
             let (end, contents) = flight.remove();
             match end {
                 End::Server { source } => {
-                    let destination = SERVER.into();
+                    let destination = Self::SERVER.into();
                     let datagram = Datagram {
                         source,
                         destination,
@@ -333,10 +331,28 @@ impl World {
             self.sfu.handle_timeout(now);
             self.drain();
         }
+        self.encode(now);
         for key in 0..self.clients.len() {
             if !self.clients[key].unplugged && self.clients[key].deadline() <= now {
                 let sent = self.clients[key].handle_timeout(now);
                 self.launch_from(key, sent);
+            }
+        }
+    }
+
+    fn encode(&mut self, now: Instant) {
+        for mark in self.encoders.keys().copied().collect::<Vec<_>>() {
+            let encoder = self.encoders.get_mut(&mark).expect("is there");
+            let (owner, packets) = (encoder.owner, encoder.due(now));
+            for packet in packets {
+                let packet = MediaPacket {
+                    kind: packet.kind,
+                    timestamp: packet.timestamp,
+                    captured: packet.captured,
+                    marker: packet.marker,
+                    payload: &packet.payload,
+                };
+                self.media(owner.0.0, owner.1.0, packet);
             }
         }
     }
@@ -360,7 +376,7 @@ impl World {
             self.note(transmit.destination.to_string().as_bytes());
             self.note(transmit.contents);
             let (source, destination) = (transmit.source, transmit.destination);
-            let is_at = |key: &ClientKey| self.clients[*key].address == destination;
+            let is_at = |key: &ClientKey| self.clients[*key].outside == destination;
             let known = self.addresses.get(&destination).copied().filter(is_at);
             if let Some(key) = known.or_else(|| (0..self.clients.len()).find(is_at)) {
                 self.launch(End::Client { source, key }, transmit.contents.to_vec());
@@ -370,7 +386,7 @@ impl World {
     }
 
     fn launch_from(&mut self, key: ClientKey, sent: Vec<(SocketAddr, Vec<u8>)>) {
-        let source = self.clients[key].address;
+        let source = self.clients[key].outside;
         for (_, contents) in sent {
             if let Some(tap) = &mut self.tap {
                 tap.push((source, contents.clone()));
@@ -384,33 +400,33 @@ impl World {
     }
 
     fn launch(&mut self, end: End, contents: Vec<u8>) {
-        let unplugged = match &end {
-            End::Client { key, .. } => self.clients[*key].unplugged,
-            End::Server { source } => {
-                let sender = self
-                    .addresses
-                    .get(source)
-                    .and_then(|key| self.clients.get(*key));
-                sender.is_some_and(|client| client.unplugged)
-            }
+        let key = match &end {
+            End::Client { key, .. } => Some(*key),
+            End::Server { source } => self.addresses.get(source).copied(),
         };
-        let Network {
-            latency,
-            jitter,
-            loss,
-        } = self.network;
-        let lost = loss > 0 && self.randomness.u64() % 1_000 < loss;
-        if unplugged || lost {
+        let client = key.and_then(|key| self.clients.get(key));
+        if client.is_some_and(|client| client.unplugged || client.cut) {
             return;
         }
-        let jitter = match jitter.as_nanos() as u64 {
-            0 => 0,
-            most => self.randomness.u64() % most,
-        };
-        self.launched += 1;
-        let arrival = self.now + latency + Duration::from_nanos(jitter);
-        self.flights
-            .insert((arrival, self.launched), (end, contents));
+        let to_machine = matches!(end, End::Server { .. });
+        let link = self.links.entry((key.unwrap_or(usize::MAX), to_machine));
+        let draw = || self.randomness.u64();
+        let (network, length) = (&self.network, contents.len());
+        let arrivals = link.or_default().carry(self.now, network, length, draw);
+        for arrival in arrivals.into_iter().flatten() {
+            self.launched += 1;
+            let flight = (end, contents.clone());
+            self.flights.insert((arrival, self.launched), flight);
+        }
+    }
+
+    /// Gives a client another address on the way: what is sent to the earlier one is lost.
+    pub fn rebind(&mut self, key: ClientKey) {
+        self.rebound += 1;
+        let outside = SocketAddr::from(([203, 0, 113, 200], 1_024 + self.rebound));
+        let before = std::mem::replace(&mut self.clients[key].outside, outside);
+        self.addresses.remove(&before);
+        self.addresses.insert(outside, key);
     }
 
     /// The news that one client was told.
@@ -468,6 +484,7 @@ pub fn scripted_call(seed: u64, base: Instant) -> Result<World, RequestError> {
         latency: Duration::from_millis(15),
         jitter: Duration::from_millis(4),
         loss: 30,
+        ..Network::default()
     };
     world.join(1, "call", "alice")?;
     world.join(2, "call", "bob")?;

@@ -115,6 +115,7 @@ fn loss_is_repaired_by_retransmission() {
         latency,
         jitter,
         loss: 50,
+        ..Network::default()
     };
     world.run_for(10 * SECOND);
     world.network = Network::default();

@@ -59,6 +59,7 @@ fn call(seed: u64, edit: impl FnMut(&[u8]) -> Vec<Vec<u8>> + 'static, meanwhile:
         latency: Duration::from_millis(10),
         jitter: Duration::ZERO,
         loss: 0,
+        ..Network::default()
     };
     let mut edit = Some(edit);
     if meanwhile {

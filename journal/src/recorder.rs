@@ -186,4 +186,9 @@ impl Recorder {
     pub fn check(&self) {
         self.sfu.check();
     }
+
+    /// See [`Sfu::check_empty`].
+    pub fn check_empty(&self) {
+        self.sfu.check_empty();
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) enum Feedback {
 }
 
 /// Packets that one datagram may report as lost: more are a storm, or a lie.
-const LOST: usize = 128;
+pub(crate) const LOST: usize = 128;
 /// Pieces of feedback that are taken from one datagram.
 const PIECES: usize = 16;
 

@@ -1,0 +1,270 @@
+//! What must be so of the media.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::faults::Fault;
+use super::life::Life;
+use super::model::{Playing, Stream, Way};
+use crate::client::Received;
+use crate::media::{Stamp, stamp_of};
+use crate::world::{ClientKey, World};
+
+/// A picture is shown still, if the latest one is not older.
+const STILL: Duration = Duration::from_millis(1_500);
+/// First numbers are below: a receiver's rollover counter begins with them.
+const ROLLOVER: u64 = 1 << 16;
+
+/// Pictures that were shown.
+pub(super) fn pictures(world: &World) -> u64 {
+    let decoders = world.clients.iter().filter_map(|it| it.decoder.as_ref());
+    decoders.map(|decoder| decoder.pictures).sum()
+}
+
+impl Life {
+    fn streams(&self) -> impl Iterator<Item = &Stream> {
+        self.people.values().flat_map(|it| it.streams.values())
+    }
+
+    fn publication(&self, mark: u32) -> Option<&Stream> {
+        self.streams().find(|stream| stream.mark() == Some(mark))
+    }
+
+    fn is_up(&self, stream: &Stream) -> bool {
+        let connected = stream
+            .connection()
+            .is_none_or(|key| self.world.clients[key].connected && !self.world.clients[key].closed);
+        stream.live && !stream.over && connected
+    }
+
+    /// The connections that must show pictures soon, with what they play.
+    pub(super) fn shown_streams(&self) -> Vec<(ClientKey, u32)> {
+        let players = self.streams().filter(|stream| self.is_up(stream));
+        let shown = players.filter_map(|stream| {
+            let (key, mark) = (stream.connection()?, stream.plays?);
+            stream.kinds.video?;
+            let publication = self.publication(mark)?;
+            (self.is_up(publication)).then_some((key, mark))
+        });
+        shown.collect()
+    }
+
+    /// How many pictures each publication has sent.
+    pub(super) fn numbers(&self) -> BTreeMap<u32, u64> {
+        let clients = self.world.clients.iter().enumerate();
+        let clients = clients.map(|(key, client)| (key as u32, client.pictures));
+        let encoders = self.world.encoders.iter();
+        let encoders = encoders.map(|(mark, encoder)| (*mark, encoder.pictures()));
+        clients.chain(encoders).collect()
+    }
+
+    /// Asserts that those who were connected when the faults ended have pictures that were sent
+    /// since, and still have.
+    pub(super) fn check_pictures(
+        &mut self,
+        connected: &[(ClientKey, u32)],
+        numbers: &BTreeMap<u32, u64>,
+    ) {
+        for (key, mark) in connected {
+            let plays = |stream: &&Stream| stream.connection() == Some(*key);
+            // Some end because of what was before.
+            let (Some(stream), Some(_)) = (
+                self.streams().find(plays),
+                self.publication(*mark).filter(|it| self.is_up(it)),
+            ) else {
+                continue;
+            };
+            if !self.is_up(stream) {
+                continue;
+            }
+            let decoder = self.world.clients[*key].decoder.as_ref();
+            let latest = decoder.and_then(|decoder| decoder.latest);
+            let latest = latest.filter(|_| self.fault != Some(Fault::Freeze));
+            let sent = numbers.get(mark).copied().unwrap_or(0);
+            let since = self.world.now.checked_sub(STILL);
+            let shown = latest.is_some_and(|(number, at)| {
+                u64::from(number) > sent && since.is_some_and(|since| at > since)
+            });
+            assert!(
+                shown,
+                "no pictures of {mark} on connection {key}: the latest is {latest:?} at {:?}, \
+                 {sent} were sent before: {decoder:?}",
+                self.world.now
+            );
+        }
+    }
+
+    /// Asserts that whoever is there is connected.
+    pub(super) fn check_settled(&self) {
+        for stream in self.streams() {
+            let client = stream.connection().map(|key| &self.world.clients[key]);
+            let ends = client.map(|client| (client.connected, client.closed));
+            assert!(
+                self.is_up(stream),
+                "{stream:?} would have ended; connected, closed: {ends:?}"
+            );
+        }
+    }
+
+    /// What came is checked, and forgotten up to the latest that came.
+    pub(super) fn forget_received(&mut self) {
+        self.check_received();
+        for client in &mut self.world.clients {
+            client.received.clear();
+        }
+        self.sunk.clear();
+    }
+
+    /// Asserts of each player that what it got is one stream, of the one publisher.
+    pub(super) fn check_received(&self) {
+        for playing in &self.playing {
+            let publication = &self.published[&playing.publisher];
+            for video in [false, true] {
+                let packets = self.packets(playing, video);
+                let sent = if video {
+                    publication.kinds.video.is_some()
+                } else {
+                    publication.kinds.audio
+                };
+                assert!(
+                    sent || packets.is_empty(),
+                    "a kind that is not sent in {:?}",
+                    publication.spot
+                );
+                check_stream(&packets, playing);
+            }
+        }
+    }
+
+    fn packets(&self, playing: &Playing, video: bool) -> Vec<&Received> {
+        match playing.way {
+            Way::Connection(key) => self.world.clients[key].received(video),
+            Way::Sink | Way::Encoder(_) => {
+                let sunk = self.sunk.get(&playing.owner);
+                let sunk = sunk.map(Vec::as_slice).unwrap_or_default();
+                sunk.iter().filter(|packet| packet.video == video).collect()
+            }
+        }
+    }
+
+    /// Asserts that everybody who plays gets all that is sent.
+    pub(super) fn check_lossless(&self, from: Instant) {
+        let to = self.world.now.checked_sub(Duration::from_millis(200));
+        let to = to.expect("the world is old");
+        for playing in &self.playing {
+            let stream = self.people.get(&playing.owner.0.0);
+            let stream = stream.and_then(|it| it.streams.get(&playing.owner.1.0));
+            let Some(stream) = stream else { continue };
+            for video in [false, true] {
+                let plays = if video {
+                    stream.kinds.video.is_some()
+                } else {
+                    stream.kinds.audio
+                };
+                if !plays {
+                    continue;
+                }
+                let packets = self.packets(playing, video);
+                let packets = packets.iter().filter(|it| it.at >= from && it.at <= to);
+                let numbers: BTreeSet<u64> = packets.map(|packet| packet.sequence).collect();
+                let (first, last) = (numbers.first(), numbers.last());
+                let span = first.zip(last).map(|(first, last)| last - first + 1);
+                assert!(
+                    numbers.len() > 5,
+                    "{} packets (video: {video}) although nothing was lost: {playing:?} {stream:?}",
+                    numbers.len()
+                );
+                assert_eq!(
+                    span,
+                    Some(numbers.len() as u64),
+                    "a packet is missing although nothing was lost: {stream:?}"
+                );
+            }
+        }
+    }
+
+    /// Plants the defect into what somebody has got.
+    pub(super) fn plant(&mut self) {
+        let Some(fault) = self.fault else { return };
+        let clients = self.world.clients.iter_mut();
+        let mut clients = clients.filter(|it| it.received(false).len() > 12 && !it.unplugged);
+        let Some(client) = clients.next() else { return };
+        let mut sounds = client.received.iter_mut().filter(|it| !it.video);
+        let Some(sixth) = sounds.nth(6) else { return };
+        let sequence = sixth.sequence;
+        match fault {
+            Fault::Drop => client
+                .received
+                .retain(|it| it.video || it.sequence != sequence),
+            Fault::Hide => {
+                client
+                    .received
+                    .retain(|it| it.video || it.sequence != sequence);
+                let later = client.received.iter_mut().filter(|it| !it.video);
+                for packet in later.filter(|it| it.sequence > sequence) {
+                    packet.sequence -= 1;
+                }
+            }
+            Fault::Repeat => {
+                let mut again = sixth.clone();
+                again.at += Duration::from_millis(1);
+                client.received.push(again);
+            }
+            Fault::Leap => sixth.timestamp = sixth.timestamp.wrapping_add(7),
+            Fault::Leak => {
+                let mut payload = sixth.payload.to_vec();
+                payload[1] ^= 1;
+                sixth.payload = Arc::from(payload);
+            }
+            Fault::Freeze | Fault::Silence | Fault::Echo | Fault::Keep | Fault::Spin => {}
+        }
+    }
+}
+
+/// Asserts that packets are one stream of one publisher: each number once, and the numbers and
+/// times those of the publisher, moved.
+fn check_stream(packets: &[&Received], playing: &Playing) {
+    let mut stamped: Vec<(u64, u32, Stamp)> = Vec::new();
+    let mut numbers = BTreeSet::new();
+    for packet in packets {
+        assert!(
+            numbers.insert(packet.sequence),
+            "a number comes twice: {} of {playing:?}",
+            packet.sequence
+        );
+        if let Some(stamp) = stamp_of(&packet.payload) {
+            assert_eq!(
+                stamp.mark, playing.publisher,
+                "a packet of another publication: {playing:?}"
+            );
+            stamped.push((packet.sequence, packet.timestamp, stamp));
+        }
+    }
+    stamped.sort_unstable_by_key(|(sequence, ..)| *sequence);
+    let lowest = stamped.first().map_or(0, |(sequence, ..)| *sequence);
+    // Numbers do not go on for so long in these worlds.
+    assert!(lowest < 2 * ROLLOVER, "the first number is {lowest}");
+    for pair in stamped.windows(2) {
+        let ((s0, t0, before), (s1, t1, after)) = (pair[0], pair[1]);
+        assert!(
+            before.number <= after.number,
+            "{playing:?} goes back: {pair:?}"
+        );
+        if before.source == after.source {
+            assert_eq!(
+                s1 - s0,
+                after.sequence - before.sequence,
+                "the numbers hide a loss, or show one that is none: {playing:?}: {pair:?}"
+            );
+            assert_eq!(
+                t1.wrapping_sub(t0),
+                after.timestamp.wrapping_sub(before.timestamp),
+                "a timestamp leaps: {playing:?}: {pair:?}"
+            );
+        } else {
+            let elapsed = t1.wrapping_sub(t0);
+            assert!(elapsed < 1 << 31, "time goes back: {playing:?}: {pair:?}");
+        }
+    }
+}

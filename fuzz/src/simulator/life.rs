@@ -1,0 +1,263 @@
+//! The life of a world: steps with faults, healing, the end.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use parlor_core::{Config, News};
+
+use super::draw::Draw;
+use super::faults::Fault;
+use super::model::{Person, Playing, Published, Sunk};
+use super::options::{Kind, Options, Plan, Step};
+use super::{Outcome, checks};
+use crate::network::{Bursts, Network};
+use crate::world::World;
+
+/// What happened lately, for the report of a failure.
+const TRAIL: usize = 60;
+/// When everybody has pictures again, once the network is as it should be.
+const HEALED: Duration = Duration::from_secs(5);
+/// When whoever has not connected by then has been given up.
+const SETTLED: Duration = Duration::from_secs(17);
+/// How long it is then looked at that nothing is lost.
+const LOSSLESS: Duration = Duration::from_secs(2);
+/// Time after which nothing is left of those who have gone.
+const AFTERMATH: Duration = Duration::from_secs(20);
+
+pub(super) struct Life {
+    pub(super) world: World,
+    pub(super) options: Options,
+    pub(super) fault: Option<Fault>,
+    pub(super) people: BTreeMap<u64, Person>,
+    /// The number of the next client.
+    pub(super) next: u64,
+    /// All subscriptions that there ever were.
+    pub(super) playing: Vec<Playing>,
+    /// All publications that there ever were, by their marks.
+    pub(super) published: BTreeMap<u32, Published>,
+    pub(super) sunk: Sunk,
+    /// News that must come, with their clients.
+    pub(super) expected: Vec<(u64, News)>,
+    /// The network is not as it should be, or was not when what is on its way was sent.
+    pub(super) rough: bool,
+    begun: Instant,
+    pub(super) trail: VecDeque<String>,
+}
+
+impl Life {
+    pub(super) fn new(seed: u64, base: Instant, options: &Options, fault: Option<Fault>) -> Self {
+        let config = Config {
+            ice_timeout: options.ice_timeout,
+            ..Config::default()
+        };
+        let people = (1..=options.people as u64).map(|id| (id, Person::new(format!("p{id}"))));
+        let mut world = World::new(seed, base, config);
+        if options.unnamed {
+            world.edit_offer = Some(without_sources);
+        }
+        Self {
+            world,
+            options: options.clone(),
+            fault,
+            people: people.collect(),
+            next: options.people as u64 + 1,
+            playing: Vec::new(),
+            published: BTreeMap::new(),
+            sunk: BTreeMap::new(),
+            expected: Vec::new(),
+            rough: false,
+            begun: base,
+            trail: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn live(&mut self, plan: &Plan, steps: &[usize]) -> Outcome {
+        for index in steps {
+            let step = plan.0[*index];
+            self.note(format_args!("step {index}: {:?}", step.kind));
+            self.step(step);
+            self.pass(step.pause);
+        }
+        self.heal();
+        self.end();
+        Outcome {
+            digest: self.world.digest(),
+            forwarded: self.world.sfu.counters().forwarded,
+            pictures: checks::pictures(&self.world),
+        }
+    }
+
+    pub(super) fn note(&mut self, what: std::fmt::Arguments<'_>) {
+        let at = self.world.now.duration_since(self.begun).as_secs_f64();
+        if self.trail.len() == TRAIL {
+            self.trail.pop_front();
+        }
+        self.trail.push_back(format!("{at:9.3} {what}"));
+    }
+
+    fn step(&mut self, Step { kind, seed, .. }: Step) {
+        let mut draw = Draw::new(seed);
+        let draw = &mut draw;
+        let id = self.someone(draw);
+        match kind {
+            Kind::Join => self.join(id, draw),
+            Kind::Publish => self.publish(id, draw),
+            Kind::Play => self.play(id, draw),
+            Kind::Watch => self.watch(id, draw),
+            Kind::Ingest => self.ingest(id, draw),
+            Kind::Sink => self.sink(id, draw),
+            Kind::Republish => self.republish(id, draw),
+            Kind::Stop => self.stop(id, draw),
+            Kind::Leave => self.leave(id, draw),
+            Kind::Disconnect => self.disconnect(id),
+            Kind::Crash => self.crash(id, draw),
+            Kind::Resume => self.resume(draw),
+            Kind::Cut => self.cut(id, draw),
+            Kind::Mend => self.mend(id),
+            Kind::Goodbye => self.goodbye(id, draw),
+            Kind::Rebind => self.rebind(id, draw),
+            Kind::Switch if self.options.unnamed => self.switch(id, draw),
+            Kind::Switch => {}
+            Kind::LoseKeyframe => self.lose_keyframe(id, draw),
+            Kind::Mute => self.mute(id, draw),
+            Kind::Speak => self.speak(id, draw),
+            Kind::Say => self.say(id, draw),
+            Kind::Data => self.data(id, draw),
+            Kind::Stall => self.stall(draw),
+            Kind::Weather => self.weather(draw),
+        }
+        self.hear();
+        self.compare();
+    }
+
+    /// Somebody who is not gone.
+    fn someone(&self, draw: &mut Draw) -> u64 {
+        let here = self.people.iter().filter(|(_, it)| it.noticed.is_none());
+        let here: Vec<u64> = here.map(|(id, _)| *id).collect();
+        draw.of(&here)
+    }
+
+    /// Lets time pass, and those be noticed meanwhile who are gone.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.world.now + time;
+        loop {
+            let noticed = self
+                .people
+                .iter()
+                .filter_map(|(id, it)| Some((it.noticed?, *id)));
+            let noticed = noticed.min().filter(|(at, _)| *at <= end);
+            let until = noticed.map_or(end, |(at, _)| at);
+            if self.fault == Some(Fault::Spin) {
+                self.world.step_limit = 10;
+            }
+            self.world
+                .run_for(until.saturating_duration_since(self.world.now));
+            self.hear();
+            self.compare();
+            match noticed {
+                Some((_, id)) => self.disconnect(id),
+                None => return,
+            }
+            self.hear();
+        }
+    }
+
+    fn weather(&mut self, draw: &mut Draw) {
+        let allowed = self.options.weather;
+        let mut network = Network {
+            latency: Duration::from_millis(1 + draw.below(80) as u64),
+            ..Network::default()
+        };
+        if allowed.jitter {
+            network.jitter = Duration::from_millis(draw.of(&[0, 5, 30]));
+        }
+        if allowed.loss {
+            network.loss = draw.of(&[0, 10, 50, 150]);
+        }
+        if allowed.duplication {
+            network.duplication = draw.of(&[0, 20, 200]);
+        }
+        if allowed.bursts && draw.once_in(2) {
+            network.bursts = Some(Bursts {
+                begin: draw.of(&[2, 10, 30]),
+                end: draw.of(&[20, 100, 300]),
+            });
+        }
+        if allowed.rate && draw.once_in(2) {
+            network.rate = Some(draw.of(&[20_000, 60_000, 200_000]));
+        }
+        self.note(format_args!("{network:?}"));
+        self.world.network = network;
+        self.trouble_all();
+    }
+
+    /// Nobody can be blamed for what is lost from here on.
+    fn trouble_all(&mut self) {
+        self.rough = true;
+        for person in self.people.values_mut() {
+            for stream in person.streams.values_mut() {
+                stream.troubled = true;
+            }
+        }
+    }
+
+    /// The faults end: everybody has pictures again in time, and then nothing is lost.
+    fn heal(&mut self) {
+        self.note(format_args!("the faults end"));
+        self.world.network = Network::default();
+        for client in &mut self.world.clients {
+            client.cut = false;
+        }
+        for encoder in self.world.encoders.values_mut() {
+            encoder.stalled = false;
+        }
+        let gone = self.people.iter().filter(|(_, it)| it.noticed.is_some());
+        for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.disconnect(id);
+            self.hear();
+        }
+        let connected = self.shown_streams();
+        let numbers = self.numbers();
+        self.pass(HEALED);
+        self.check_pictures(&connected, &numbers);
+        self.pass(SETTLED);
+        self.check_settled();
+        self.forget_received();
+        let from = self.world.now + Duration::from_millis(500);
+        self.pass(LOSSLESS);
+        self.plant();
+        self.check_lossless(from);
+        self.check_received();
+    }
+
+    /// All leave, and nothing is left of them.
+    fn end(&mut self) {
+        self.note(format_args!("all leave"));
+        let mut ids: Vec<u64> = self.people.keys().copied().collect();
+        if self.fault == Some(Fault::Keep) {
+            let here = |id: &u64| {
+                let person = &self.people[id];
+                !person.rooms.is_empty() || !person.streams.is_empty()
+            };
+            let kept = ids.iter().position(here);
+            ids.remove(kept.unwrap_or(0));
+        }
+        for id in ids {
+            self.disconnect(id);
+            self.hear();
+        }
+        self.world.sfu.check_empty();
+        for client in &mut self.world.clients {
+            client.unplugged = true;
+        }
+        self.world.run_for(AFTERMATH);
+        self.world.sfu.check_empty();
+        let contained = self.world.sfu.counters().panics_contained;
+        assert_eq!(contained, 0, "a library has failed");
+    }
+}
+
+fn without_sources(offer: &str) -> String {
+    let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
+    lines.map(|line| format!("{line}\r\n")).collect()
+}

@@ -1,0 +1,218 @@
+//! What a seed draws before its world begins.
+
+use std::time::Duration;
+
+use super::draw::Draw;
+use crate::media::{Codec, Pace};
+
+/// What somebody can do, or what can happen to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Enter a room.
+    Join,
+    /// Publish by WebRTC.
+    Publish,
+    /// Play by WebRTC.
+    Play,
+    /// Play from outside of the room.
+    Watch,
+    /// Publish as an encoder does.
+    Ingest,
+    /// Play as something else than a browser does.
+    Sink,
+    /// End a stream, and publish it again where it was a publication.
+    Republish,
+    /// End a stream.
+    Stop,
+    /// Leave a room.
+    Leave,
+    /// Go, properly.
+    Disconnect,
+    /// Go without a word; that is noticed some time later.
+    Crash,
+    /// Come back as another client, by the token of an earlier one.
+    Resume,
+    /// Lose the network of one connection.
+    Cut,
+    /// Get it back.
+    Mend,
+    /// Close a connection from the client's side.
+    Goodbye,
+    /// Go on from another address.
+    Rebind,
+    /// Send the picture from another source.
+    Switch,
+    /// Lose the picture.
+    LoseKeyframe,
+    /// Mute or unmute.
+    Mute,
+    /// Speak up or fall silent.
+    Speak,
+    /// Say something in a room.
+    Say,
+    /// Pass data to the players.
+    Data,
+    /// An encoder stops sending, or goes on.
+    Stall,
+    /// The network changes.
+    Weather,
+}
+
+/// All kinds, with whether each world has them.
+const KINDS: [(Kind, bool); 24] = [
+    (Kind::Join, true),
+    (Kind::Publish, true),
+    (Kind::Play, true),
+    (Kind::Watch, false),
+    (Kind::Ingest, false),
+    (Kind::Sink, false),
+    (Kind::Republish, false),
+    (Kind::Stop, false),
+    (Kind::Leave, false),
+    (Kind::Disconnect, false),
+    (Kind::Crash, false),
+    (Kind::Resume, false),
+    (Kind::Cut, false),
+    (Kind::Mend, false),
+    (Kind::Goodbye, false),
+    (Kind::Rebind, false),
+    (Kind::Switch, false),
+    (Kind::LoseKeyframe, false),
+    (Kind::Mute, false),
+    (Kind::Speak, false),
+    (Kind::Say, false),
+    (Kind::Data, false),
+    (Kind::Stall, false),
+    (Kind::Weather, false),
+];
+
+/// What a network may do in a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weather {
+    /// Lose single datagrams.
+    pub loss: bool,
+    /// Lose many in a row.
+    pub bursts: bool,
+    /// Let some overtake others.
+    pub jitter: bool,
+    /// Deliver some twice.
+    pub duplication: bool,
+    /// Carry only so much.
+    pub rate: bool,
+}
+
+/// What a seed has drawn for its world (a swarm: each world can do some things only, so that what
+/// hides others does not hide them in all worlds).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// People at the same time.
+    pub people: usize,
+    /// Rooms; there is a place outside of rooms, too.
+    pub rooms: usize,
+    /// Steps of the plan.
+    pub steps: usize,
+    /// What may happen, and how often.
+    pub kinds: Vec<(Kind, usize)>,
+    /// What the network may do.
+    pub weather: Weather,
+    /// Offers do not name the sources of what is sent, as those of some encoders: it can come from
+    /// another one later.
+    pub unnamed: bool,
+    /// The codecs of pictures.
+    pub codecs: Vec<Codec>,
+    /// How often pictures and sound are sent.
+    pub pace: Pace,
+    /// Silence after which a connection counts as lost.
+    pub ice_timeout: Duration,
+    /// Times between two steps, one of which is drawn.
+    pub pauses: Vec<u64>,
+}
+
+/// One step: what happens, and the seed of all that is drawn for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    pub(super) kind: Kind,
+    pub(super) seed: u64,
+    pub(super) pause: Duration,
+}
+
+/// What happens in a world, in order. A step's draws are its own, so that one can be left out
+/// without changing the others.
+#[derive(Debug, Clone)]
+pub struct Plan(pub(super) Vec<Step>);
+
+impl Options {
+    /// The options and the plan of a seed.
+    pub fn draw(seed: u64) -> (Self, Plan) {
+        let mut draw = Draw::new(seed);
+        let large = draw.once_in(20);
+        let (people, steps) = if large {
+            (5 + draw.below(4), 60 + draw.below(60))
+        } else {
+            (2 + draw.below(3), 12 + draw.below(28))
+        };
+        let kinds = KINDS.iter().filter_map(|(kind, always)| {
+            let weight = draw.below(4) + 1;
+            (*always || draw.once_in(2)).then_some((*kind, weight + 2 * usize::from(*always)))
+        });
+        let kinds: Vec<(Kind, usize)> = kinds.collect();
+        let mut flag = || draw.once_in(2);
+        let weather = Weather {
+            loss: flag(),
+            bursts: flag(),
+            jitter: flag(),
+            duplication: flag(),
+            rate: flag(),
+        };
+        let codecs: &[&[Codec]] = &[&[Codec::H264], &[Codec::Vp8], &[Codec::H264, Codec::Vp8]];
+        let options = Self {
+            people,
+            rooms: 1 + draw.below(3),
+            steps,
+            kinds,
+            weather,
+            unnamed: draw.once_in(3),
+            codecs: draw.of(codecs).to_vec(),
+            pace: Pace {
+                picture: Duration::from_millis(draw.of(&[40, 80, 100, 160])),
+                sound: Duration::from_millis(draw.of(&[20, 60, 100, 100])),
+            },
+            ice_timeout: Duration::from_secs(draw.of(&[6, 8, 15])),
+            pauses: draw
+                .of::<&[u64]>(&[&[1, 5, 20], &[5, 60, 300, 1_000], &[300, 1_000, 2_500]])
+                .to_vec(),
+        };
+        let plan = options.plan(&mut draw);
+        (options, plan)
+    }
+
+    fn plan(&self, draw: &mut Draw) -> Plan {
+        let total: usize = self.kinds.iter().map(|(_, weight)| weight).sum();
+        let mut steps = Vec::new();
+        for index in 0..self.steps {
+            // People come first.
+            let kind = match index {
+                0 => Kind::Join,
+                1 => Kind::Publish,
+                _ if index < self.people => Kind::Join,
+                _ => self.kind(draw.below(total)),
+            };
+            steps.push(Step {
+                kind,
+                seed: draw.u64(),
+                pause: Duration::from_millis(draw.of(&self.pauses)),
+            });
+        }
+        Plan(steps)
+    }
+
+    fn kind(&self, mut at: usize) -> Kind {
+        for (kind, weight) in &self.kinds {
+            match at.checked_sub(*weight) {
+                Some(rest) => at = rest,
+                None => return *kind,
+            }
+        }
+        Kind::Join
+    }
+}
