@@ -57,7 +57,9 @@ impl H264 {
             (Profile::Other(_), _) | (_, Profile::Other(_)) => return None,
             (Profile::ConstrainedBaseline, Profile::Baseline) => 1,
             _ if mine > theirs => 2,
-            _ => return None,
+            // Browsers offer less than they decode, some nothing but constrained baseline; and an
+            // encoder cannot be asked for less.
+            _ => 16,
         };
         // A receiver of fragments takes whole NAL units as well; not the other way round.
         let mode = match (self.fragments, sent.fragments) {
@@ -160,12 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn a_decoder_plays_its_profile_and_lesser_ones() {
+    fn a_decoder_plays_its_profile_and_lesser_ones_and_greater_ones_if_need_be() {
         let (cb, base, main, high) = (0x42_e01f, 0x42_001f, 0x4d_001f, 0x64_001f);
         assert_eq!(h264(cb, true).plays(h264(cb, true)), Some(0));
         assert_eq!(h264(cb, true).plays(h264(base, true)), Some(1));
         assert_eq!(h264(high, true).plays(h264(main, true)), Some(2));
-        assert_eq!(h264(main, true).plays(h264(high, true)), None);
+        assert_eq!(h264(main, true).plays(h264(high, true)), Some(16));
+        assert_eq!(h264(cb, true).plays(h264(0xf4_001f, true)), None);
         assert_eq!(h264(0xf4_001f, true).plays(h264(cb, true)), None);
         assert_eq!(Codec::Vp8.plays(h264(cb, true)), None);
     }
