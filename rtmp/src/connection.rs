@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use parlor_core::{
-    AudioCodec, ClientId, Identity, MediaId, News, Place, PublicationName, Reply, Request,
-    RequestError, ResumeToken, RoomName, VideoCodec,
+    ClientId, Identity, MediaId, News, Place, PublicationName, Reply, Request, RequestError,
+    ResumeToken, RoomName, VideoCodec,
 };
 use parlor_signalling::RequestId;
 
@@ -63,14 +63,11 @@ pub enum Action {
         /// The packet.
         packet: Packet,
     },
-    /// Put sound into the codec of the ingest, and pass it to the worker that the
-    /// [`Request::Ingest`] went to.
+    /// Put sound into Opus, and pass it to the worker that the [`Request::Ingest`] went to.
     Sound {
         /// Which publication of this client. A new number is a new stream of sound: the one before
         /// has ended.
         media: MediaId,
-        /// The codec of the ingest.
-        codec: AudioCodec,
         /// The sound, in the codec of the encoder.
         sound: Sound,
     },
@@ -271,6 +268,14 @@ impl Connection {
             }
         });
         claimed
+    }
+
+    /// Sound of an [`Action::Sound`] cannot be put into Opus: nobody hears it.
+    pub fn handle_unheard(&mut self, now: Instant, media: MediaId, sentence: &str) {
+        self.with_session(now, |session, out| {
+            session.handle_unheard(media, sentence, out);
+            Ok(())
+        });
     }
 
     /// The answer to an [`Action::Play`]: what is played, or why nothing is.

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::net;
 use crate::server::Addresses;
 
-/// The lines: where to open it, where media goes, and how to stop it.
+/// The lines: where to open it, where to publish to, where media goes, and how to stop it.
 pub fn banner(settings: &Settings, addresses: &Addresses) -> String {
     let mut text = format!("Parlor {}\n\n", env!("CARGO_PKG_VERSION"));
     let others = match settings.public_ips.is_empty() {
@@ -24,6 +24,11 @@ pub fn banner(settings: &Settings, addresses: &Addresses) -> String {
             line(&mut text, name, &format!("{page:<32} {socket}"));
             name = "";
         }
+    }
+    let mut name = "RTMP";
+    for host in hosts(&addresses.rtmp, &others) {
+        line(&mut text, name, &format!("rtmp://{host}/ROOM/NAME"));
+        name = "";
     }
     text.push('\n');
     for (number, candidates) in addresses.media.iter().enumerate() {
@@ -80,6 +85,7 @@ mod tests {
         let addresses = Addresses {
             plain: vec!["[::]:8080".parse().unwrap()],
             tls: vec!["127.0.0.1:8443".parse().unwrap()],
+            rtmp: vec!["[::]:1935".parse().unwrap()],
             media: vec![vec!["192.0.2.1:50000".parse().unwrap()]],
         };
         let settings = Settings {
@@ -93,6 +99,7 @@ mod tests {
             "http://192.0.2.1:8080/",
             "https://localhost:8443/",
             "wss://localhost:8443/",
+            "rtmp://192.0.2.1:1935/ROOM/NAME",
             "192.0.2.1:50000",
             "Ctrl-C stops it.",
         ] {

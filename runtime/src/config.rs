@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parlor_core::{AudioCodec, Limits, VideoCodec};
+use parlor_rtmp::Takeover;
+use parlor_rtmp::bridge::BFrames;
 
 pub use layers::{ConfigError, Flags, load};
 pub use table::{SETTINGS, Setting};
@@ -22,6 +24,12 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Where they are served with TLS; nowhere when empty.
     pub tls_listen: Vec<SocketAddr>,
+    /// Where encoders and players by RTMP are served, with and without TLS; nowhere when empty.
+    pub rtmp_listen: Vec<SocketAddr>,
+    /// When an encoder loses its name to another one.
+    pub rtmp_takeover: Takeover,
+    /// What is done about the B-frames of encoders.
+    pub rtmp_b_frames: BFrames,
     /// The certificate chain, PEM. With [`Settings::tls_key`], or neither.
     pub tls_cert: Option<PathBuf>,
     /// The certificate's private key, PEM.
@@ -80,6 +88,9 @@ impl Default for Settings {
         Self {
             listen: vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080))],
             tls_listen: vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8443))],
+            rtmp_listen: vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, 1935))],
+            rtmp_takeover: Takeover::default(),
+            rtmp_b_frames: BFrames::default(),
             tls_cert: None,
             tls_key: None,
             state_dir: PathBuf::from("parlor-state"),

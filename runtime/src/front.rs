@@ -1,11 +1,15 @@
 //! The front: listeners, TLS, and the clients' conversations. It sees no media.
 
+mod broadcasts;
 mod client;
+mod conversation;
 mod counters;
 mod crowd;
 mod links;
 mod listeners;
+mod names;
 mod resources;
+mod rtmp;
 mod socket;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,21 +21,26 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use parlor_core::{ClientId, RequestError};
-use parlor_signalling::{Action, Config, PageRequest, PageResponse, whip};
+use parlor_signalling::{Action, PageRequest, PageResponse, whip};
 
 use crate::clock::Clock;
+use crate::codec::Codecs;
 use crate::histogram::Histogram;
 use crate::limits;
 use crate::link::{FrontEnd, Scores, ToFront};
 use crate::pages::{self, Pages};
 use crate::tls::Tls;
+use broadcasts::Broadcasts;
 use client::{Client, Fault};
-use counters::FrontCounters;
+use conversation::Wanted;
+pub(crate) use conversation::{Configs, Speaks};
+use counters::{FrontCounters, Sizes};
 use crowd::Crowd;
 use links::Links;
 pub use links::WorkerDied;
 use listeners::Accepted;
 pub(crate) use listeners::{Listener, Listeners};
+use names::Names;
 use resources::Resources;
 use socket::Socket;
 
@@ -53,7 +62,8 @@ pub(crate) struct Front {
     pub(crate) listeners: Listeners,
     pub(crate) tls: Option<Tls>,
     pub(crate) pages: Pages,
-    pub(crate) signalling: Config,
+    pub(crate) codecs: Codecs,
+    pub(crate) configs: Configs,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
     /// Set by whoever wants the server to stop.
@@ -62,7 +72,7 @@ pub(crate) struct Front {
 
 /// Tokens below are listeners', those from here on are clients' numbers.
 const FIRST_CLIENT: u64 = 1024;
-const _: () = assert!(2 * limits::LISTENERS < FIRST_CLIENT as usize);
+const _: () = assert!(3 * limits::LISTENERS < FIRST_CLIENT as usize);
 
 /// What is done for one client in one turn, of what it has asked for at once.
 const ACTIONS_PER_TURN: usize = 64;
@@ -76,6 +86,8 @@ struct Running {
     clients: BTreeMap<u64, Client>,
     crowd: Crowd,
     resources: Resources,
+    broadcasts: Broadcasts,
+    names: Names,
     next_client: u64,
     timers: BTreeSet<(Instant, u64)>,
     /// The clients to be served in this turn.
@@ -98,6 +110,8 @@ impl Front {
             clients: BTreeMap::new(),
             crowd,
             resources: Resources::default(),
+            broadcasts: Broadcasts::default(),
+            names: Names::default(),
             next_client: FIRST_CLIENT,
             timers: BTreeSet::new(),
             touched: BTreeSet::new(),
@@ -133,6 +147,8 @@ impl Running {
             self.on_events(&events);
             self.accept(now);
             self.on_news(now)?;
+            self.on_media(now);
+            self.on_sounds(now);
             self.on_timeouts(now);
             self.serve_touched(now);
             self.links.flush();
@@ -150,6 +166,7 @@ impl Running {
             self.timers.first().map(|(at, _)| *at),
             self.front.tls.as_ref().map(Tls::poll_timeout),
             self.front.listeners.poll_timeout(),
+            self.broadcasts.poll_timeout(),
             self.links.has_waiting().then(|| now + WORKER_FULL_PAUSE),
             self.stopping,
         ];
@@ -206,13 +223,17 @@ impl Running {
     }
 
     fn admit(&mut self, now: Instant, new: Accepted) -> io::Result<()> {
-        let socket = match (new.tls, &self.front.tls) {
-            (true, Some(tls)) => Socket::tls(new.stream, tls.config()).map_err(io::Error::other)?,
-            (true, None) | (false, _) => Socket::plain(new.stream),
+        let socket = match (new.speaks, &self.front.tls) {
+            (Speaks::Https, Some(tls)) => {
+                Socket::tls(new.stream, tls.config()).map_err(io::Error::other)?
+            }
+            (Speaks::Rtmp, Some(tls)) => Socket::either(new.stream, tls.config()),
+            (Speaks::Http, _) | (Speaks::Https | Speaks::Rtmp, None) => Socket::plain(new.stream),
         };
         let id = ClientId(self.next_client);
         self.next_client += 1;
-        let mut client = Client::new(id, new.peer, socket, &self.front.signalling, now);
+        let socket = (socket, new.speaks);
+        let mut client = Client::new(id, new.peer, socket, &self.front.configs, now);
         client.register(self.front.poll.registry())?;
         self.clients.insert(id.0, client);
         self.touched.insert(id.0);
@@ -225,9 +246,10 @@ impl Running {
             clients,
             touched,
             resources,
+            broadcasts,
             ..
         } = self;
-        let mut for_resources = Vec::new();
+        let (mut for_resources, mut for_broadcasts) = (Vec::new(), Vec::new());
         self.busy |= links.receive(|message| {
             let client = match &message {
                 ToFront::Reply { client, .. } | ToFront::News { client, .. } => client.0,
@@ -236,16 +258,23 @@ impl Running {
                 for_resources.push(message);
                 return;
             }
+            if broadcasts.contains(client) {
+                for_broadcasts.push(message);
+                return;
+            }
             // A client that is gone has no use for answers.
             let Some(known) = clients.get_mut(&client) else {
                 return;
             };
             touched.insert(client);
             match message {
-                ToFront::Reply { id, reply, .. } => known.connection.handle_reply(now, id, reply),
-                ToFront::News { news, .. } => known.connection.handle_news(now, news),
+                ToFront::Reply { id, reply, .. } => known.conversation.handle_reply(now, id, reply),
+                ToFront::News { news, .. } => known.conversation.handle_news(now, news),
             }
         })?;
+        for message in for_broadcasts {
+            self.on_broadcast_news(now, message);
+        }
         for message in for_resources {
             self.on_resource_news(now, message);
         }
@@ -273,7 +302,7 @@ impl Running {
         if let Some((number, response)) = answer
             && let Some(client) = clients.get_mut(&number)
         {
-            client.connection.handle_page(now, response);
+            client.conversation.handle_page(now, response);
             touched.insert(number);
         }
     }
@@ -282,6 +311,7 @@ impl Running {
         if let Some(tls) = &mut self.front.tls {
             tls.handle_timeout(now);
         }
+        self.run_broadcasts(now);
         while let Some((at, number)) = self.timers.first().copied()
             && at <= now
         {
@@ -308,7 +338,7 @@ impl Running {
     }
 
     fn serve_client(&mut self, now: Instant, client: &mut Client) {
-        match client.receive(&self.front.signalling, &mut self.buffer, now) {
+        match client.receive(&self.front.configs, &mut self.buffer, now) {
             Ok(()) => {}
             Err(Fault::NotTls) => self.counters.not_tls += 1,
             Err(Fault::Tls) => self.counters.tls_failed += 1,
@@ -318,17 +348,21 @@ impl Running {
         while left > 0
             && let Some(action) = client.poll_action()
         {
-            self.on_action(now, client, action);
+            match action {
+                Wanted::Signalling(action) => self.on_action(now, client, action),
+                Wanted::Rtmp(action) => self.on_rtmp_action(now, client, action),
+            }
             client.write(now);
             left -= 1;
         }
         client.arm(self.front.poll.registry(), now);
-        if client.connection.is_finished() || client.is_gone() {
+        if client.conversation.is_finished() || client.is_gone() {
             for worker in client.take_asked() {
                 self.links.disconnect(worker, client.id());
             }
+            self.forget_rtmp(now, client);
         }
-        self.counters.signalling += client.connection.take_counters();
+        client.take_counters(&mut self.counters);
         self.pages_in_flight -= client.release_pages();
         self.set_timer(client);
         if client.is_readable() || left == 0 {
@@ -366,17 +400,17 @@ impl Running {
                     links, resources, ..
                 } = self;
                 if let Some((_, response)) = resources.create(links, number, client.id().0, offer) {
-                    client.connection.handle_page(now, response);
+                    client.conversation.handle_page(now, response);
                 }
             }
             Action::Exchange(whip::Request::Delete { token }) => {
                 let response = self.resources.delete(&mut self.links, &token);
-                client.connection.handle_page(now, response);
+                client.conversation.handle_page(now, response);
             }
             Action::Page(request) => {
                 let response = self.page(&request);
                 let response = self.within_budget(client, response);
-                client.connection.handle_page(now, response);
+                client.conversation.handle_page(now, response);
             }
         }
     }
@@ -389,23 +423,26 @@ impl Running {
         error: RequestError,
     ) {
         self.counters.worker_busy += 1;
-        client.connection.handle_reply(now, id, Err(error));
+        client.conversation.handle_reply(now, id, Err(error));
     }
 
     fn page(&self, request: &PageRequest) -> PageResponse {
         if request.path != "/metrics" {
             return self.front.pages.respond(request);
         }
-        let own = self
-            .counters
-            .metrics(self.clients.len() + 1, self.resources.len());
+        let own = self.counters.metrics(Sizes {
+            connections: self.clients.len() + 1,
+            resources: self.resources.len(),
+            broadcasts: self.broadcasts.len(),
+        });
         let scores: Vec<Scores> = self.links.scores().collect();
         let mut delays = Histogram::default();
         for (_, of_worker) in &scores {
             delays.add(of_worker);
         }
         let metrics = scores.into_iter().flat_map(|(metrics, _)| metrics);
-        let text = pages::exposition(metrics.chain(own), &delays);
+        let metrics = metrics.chain(own).chain(self.front.codecs.metrics());
+        let text = pages::exposition(metrics, &delays);
         pages::text(200, pages::METRICS, text)
     }
 
@@ -446,6 +483,7 @@ impl Running {
 
     fn stop_workers(&mut self) {
         self.resources.clear(&mut self.links);
+        self.broadcasts.clear(&mut self.links);
         for client in self.clients.values_mut() {
             for worker in client.take_asked() {
                 self.links.disconnect(worker, client.id());

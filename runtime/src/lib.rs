@@ -9,10 +9,6 @@
 mod banner;
 pub mod cli;
 mod clock;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the front has no RTMP to use it for")
-)]
 mod codec;
 pub mod config;
 #[doc(hidden)]

@@ -14,6 +14,11 @@ pub const REQUEST_QUEUE: usize = 1024;
 pub const NEWS_QUEUE: usize = 4096;
 /// Replies and news of one worker that the front takes in one turn.
 pub const NEWS_PER_TURN: usize = 1024;
+/// Packets of encoders that wait for one worker, and packets of one worker for players by RTMP:
+/// three seconds of what one worker carries of them at 30 Mb/s. More are dropped.
+pub const MEDIA_QUEUE: usize = 8192;
+/// Such packets that a worker, or the front, takes in one turn.
+pub const MEDIA_PER_TURN: usize = 1024;
 /// Requests that a worker takes in one turn.
 pub const REQUESTS_PER_TURN: usize = 64;
 /// Bytes of datagrams to send that gather in a worker before they leave: enough for the packets of
@@ -92,4 +97,5 @@ pub const CODEC_SOUNDS: usize = 50;
 pub const CODEC_RESULTS: usize = 4096;
 
 const _: () = assert!(PAGE_BYTES as usize <= PAGES_IN_FLIGHT);
+const _: () = assert!(MEDIA_PER_TURN <= MEDIA_QUEUE);
 const _: () = assert!(NEWS_PER_TURN <= NEWS_QUEUE);

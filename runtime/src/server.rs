@@ -12,8 +12,9 @@ use parlor_core::{Certificate, Config, Seed};
 use parlor_journal::Fresh;
 
 use crate::clock::Clock;
+use crate::codec::Codecs;
 use crate::config::Settings;
-use crate::front::{Front, FrontError, Listener, Listeners};
+use crate::front::{Configs, Front, FrontError, Listener, Listeners, Speaks};
 use crate::journal::{Bounds, Directory, Journal};
 use crate::link::{FrontEnd, link};
 use crate::net;
@@ -97,6 +98,8 @@ pub struct Addresses {
     pub plain: Vec<SocketAddr>,
     /// Pages and WebSockets with TLS.
     pub tls: Vec<SocketAddr>,
+    /// RTMP, with and without TLS.
+    pub rtmp: Vec<SocketAddr>,
     /// Media, per worker.
     pub media: Vec<Vec<SocketAddr>>,
 }
@@ -153,10 +156,8 @@ impl Server {
             listeners: Listeners::new(listeners),
             tls,
             pages,
-            signalling: parlor_signalling::Config {
-                ping_interval: settings.ping_interval,
-                ping_attempts: settings.ping_attempts,
-            },
+            codecs: Codecs::new(Arc::clone(&waker)),
+            configs: configs(settings, &addresses),
             max_connections: settings.max_connections,
             max_connections_per_address: settings.max_connections_per_address,
             stop: Arc::clone(&flag),
@@ -215,9 +216,13 @@ fn open_listeners(
     addresses: &mut Addresses,
 ) -> Result<Vec<Listener>, StartError> {
     let mut listeners = Vec::new();
-    for (wanted, tls, setting, opened) in [
-        (&settings.listen, false, "listen", &mut addresses.plain),
-        (&settings.tls_listen, true, "tls-listen", &mut addresses.tls),
+    let Addresses {
+        plain, tls, rtmp, ..
+    } = addresses;
+    for (wanted, speaks, setting, opened) in [
+        (&settings.listen, Speaks::Http, "listen", plain),
+        (&settings.tls_listen, Speaks::Https, "tls-listen", tls),
+        (&settings.rtmp_listen, Speaks::Rtmp, "rtmp-listen", rtmp),
     ] {
         for address in wanted {
             let refused = |error| StartError::Listen {
@@ -229,12 +234,29 @@ fn open_listeners(
             opened.push(listener.local_addr().map_err(refused)?);
             listeners.push(Listener {
                 listener,
-                tls,
+                speaks,
                 readable: true,
             });
         }
     }
     Ok(listeners)
+}
+
+/// How clients are spoken with.
+fn configs(settings: &Settings, addresses: &Addresses) -> Configs {
+    let signalling = parlor_signalling::Config {
+        ping_interval: settings.ping_interval,
+        ping_attempts: settings.ping_attempts,
+        rtmp: addresses.rtmp.first().map(SocketAddr::port),
+    };
+    Configs {
+        rtmp: parlor_rtmp::Config {
+            takeover: settings.rtmp_takeover,
+            b_frames: settings.rtmp_b_frames,
+            signalling: signalling.clone(),
+        },
+        signalling,
+    }
 }
 
 fn open_workers(

@@ -12,13 +12,13 @@ use std::sync::mpsc::{TryRecvError, TrySendError};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
-use parlor_core::{Batch, Config, Request};
+use parlor_core::{Batch, Config, Metric, Request};
 use parlor_journal::{Fresh, Recorder};
 
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::limits;
-use crate::link::{ToFront, ToWorker, WorkerEnd};
+use crate::link::{IngestPacket, ToFront, ToWorker, WorkerEnd};
 pub use udp::MediaError;
 pub(crate) use udp::Udp;
 
@@ -40,6 +40,10 @@ pub(crate) struct Worker {
     /// There may be more requests, though nobody wakes this worker again for them.
     requests_left: bool,
     front_has_news: bool,
+    /// There may be more packets of encoders.
+    ingest_left: bool,
+    /// Packets for players by RTMP that the front had no room for.
+    sinks_dropped: u64,
     /// What has been counted is shown again from here on.
     metrics_due: Instant,
     metrics_waiting: bool,
@@ -88,6 +92,8 @@ impl Worker {
             held: None,
             requests_left: true,
             front_has_news: false,
+            ingest_left: true,
+            sinks_dropped: 0,
             metrics_due: clock.now(),
             metrics_waiting: true,
         })
@@ -109,7 +115,7 @@ impl Worker {
             now = self.clock.now();
             for event in &events {
                 match event.token() {
-                    WAKER => self.requests_left = true,
+                    WAKER => (self.requests_left, self.ingest_left) = (true, true),
                     socket => self.udp.set_readable(socket),
                 }
             }
@@ -119,7 +125,9 @@ impl Worker {
             self.receive(now);
             self.machine.handle_timeout(now);
             let going = self.take_requests(now);
+            self.take_ingest(now);
             let _ = self.hand_on_news();
+            self.hand_on_media();
             self.flush();
             self.show_metrics(now);
             if going.is_break() {
@@ -149,7 +157,7 @@ impl Worker {
         if self.held.is_some() {
             return Some(limits::FRONT_FULL_PAUSE);
         }
-        if self.requests_left || self.udp.is_readable() {
+        if self.requests_left || self.ingest_left || self.udp.is_readable() {
             return Some(Duration::ZERO);
         }
         let rooms = self.machine.poll_timeout().map(|deadline| deadline.at);
@@ -195,6 +203,42 @@ impl Worker {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Takes packets of encoders, and lets out what comes of them before it grows too large.
+    fn take_ingest(&mut self, now: Instant) {
+        if !self.ingest_left {
+            return;
+        }
+        for _ in 0..limits::MEDIA_PER_TURN {
+            let Ok(packet) = self.link.ingest.try_recv() else {
+                self.ingest_left = false;
+                return;
+            };
+            let IngestPacket {
+                client,
+                media,
+                packet,
+            } = packet;
+            self.machine
+                .handle_media(now, client, media, packet.as_media());
+            if self.machine.bytes_to_send() >= limits::BATCH_BYTES {
+                self.machine.poll_transmit(&mut self.batch);
+                self.udp.send(&self.batch);
+            }
+        }
+    }
+
+    /// Hands the packets of sinks on that the front has room for. The others are lost, and seen to
+    /// be lost.
+    fn hand_on_media(&mut self) {
+        while let Some(packet) = self.machine.poll_media() {
+            match self.link.sinks.try_send(packet) {
+                Ok(()) => self.front_has_news = true,
+                Err(TrySendError::Full(_)) => self.sinks_dropped += 1,
+                Err(TrySendError::Disconnected(_)) => {}
+            }
+        }
     }
 
     /// Hands all news on that the front has room for; breaks where it has not for all.
@@ -244,6 +288,12 @@ impl Worker {
         let mut metrics = self.machine.counters().metrics();
         metrics.extend(self.udp.metrics());
         metrics.extend(self.journal.iter().flat_map(Journal::metrics));
+        metrics.push(Metric {
+            name: "parlor_sink_packets_dropped_total",
+            help: "Packets for players by RTMP that the front had no room for.",
+            grows: true,
+            value: self.sinks_dropped,
+        });
         self.link.scoreboard.show(metrics, self.udp.delays());
         self.metrics_waiting = false;
         self.metrics_due = now + limits::METRICS_INTERVAL;

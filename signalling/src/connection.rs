@@ -25,6 +25,8 @@ pub struct Config {
     pub ping_interval: Duration,
     /// Pings in a row that may stay unanswered before the session is closed.
     pub ping_attempts: u32,
+    /// The port of RTMP, which clients are told.
+    pub rtmp: Option<u16>,
 }
 
 impl Default for Config {
@@ -32,6 +34,7 @@ impl Default for Config {
         Self {
             ping_interval: Duration::from_secs(5),
             ping_attempts: 10,
+            rtmp: None,
         }
     }
 }

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use parlor_core::{
-    AudioCodec, Identity, MediaId, Place, PublicationName, Reply, Request, RequestError,
-    ResumeToken, RoomName,
+    Identity, MediaId, Place, PublicationName, Reply, Request, RequestError, ResumeToken, RoomName,
 };
 use tracing::{debug, info};
 
@@ -21,6 +20,7 @@ use crate::outbox::{Level, Outbox};
 use crate::target;
 
 const BAD_NAME: &str = "NetStream.Publish.BadName";
+const WARNING: &str = "NetStream.Publish.Warning";
 const REJECTED: &str = "NetStream.Publish.Rejected";
 
 /// What is published on one message stream.
@@ -53,7 +53,6 @@ enum Stage {
 /// A publication.
 struct Ingest {
     media: MediaId,
-    audio: Option<AudioCodec>,
     /// What has come before the rooms have answered; `None` once they have.
     waiting: Option<VecDeque<Packet>>,
     waiting_bytes: usize,
@@ -367,24 +366,13 @@ impl Session {
                     }
                 }
                 Published::Sound(sound) => {
-                    if let Some(Ingest {
-                        media,
-                        audio: Some(codec),
-                        ..
-                    }) = publishing.ingest
-                    {
-                        let action = Action::Sound {
-                            media,
-                            codec,
-                            sound,
-                        };
-                        out.actions.push_back(action);
+                    if let Some(media) = publishing.media() {
+                        out.actions.push_back(Action::Sound { media, sound });
                     }
                 }
                 Published::Warning(warning) => {
                     debug!(%warning, "an encoder is warned");
-                    let code = "NetStream.Publish.Warning";
-                    out.push_status(stream, Level::Warning, code, &warning.to_string());
+                    out.push_status(stream, Level::Warning, WARNING, &warning.to_string());
                 }
                 Published::Refused(refusal) => {
                     return self.reject(stream, REJECTED, &refusal.to_string(), out);
@@ -407,7 +395,6 @@ impl Session {
         };
         let ingest = Ingest {
             media,
-            audio: *audio,
             waiting: Some(VecDeque::new()),
             waiting_bytes: 0,
         };
@@ -454,6 +441,13 @@ impl Session {
                 publishing.ingest = None;
                 self.reject(stream, BAD_NAME, &error.to_string(), out)
             }
+        }
+    }
+
+    /// The sound of a stream cannot be decoded.
+    pub(crate) fn handle_unheard(&mut self, media: MediaId, sentence: &str, out: &mut Outbox) {
+        if let Some(stream) = self.stream_of(media) {
+            out.push_status(stream, Level::Warning, WARNING, sentence);
         }
     }
 
@@ -519,24 +513,24 @@ impl Session {
             ingest,
             ..
         } = publishing;
-        match (member, ingest) {
-            (Some(Member { room, identity }), _) => {
-                if matches!(stage, Stage::Claiming { .. }) {
-                    return Ok(());
-                }
-                let key = room.to_string();
-                let request = Request::Leave { room: room.clone() };
-                out.actions.push_back(Action::Release { room, identity });
-                self.ask(Pending::End, key, request, out)
-            }
-            (None, Some(Ingest { media, .. })) => self.ask(
+        if let Some(Ingest { media, .. }) = ingest {
+            self.ask(
                 Pending::End,
                 key(&place, &name),
                 Request::Stop { media },
                 out,
-            ),
-            (None, None) => Ok(()),
+            )?;
         }
+        // Who claims a name is not in the room yet.
+        let Some(Member { room, identity }) =
+            member.filter(|_| !matches!(stage, Stage::Claiming { .. }))
+        else {
+            return Ok(());
+        };
+        let key = room.to_string();
+        let request = Request::Leave { room: room.clone() };
+        out.actions.push_back(Action::Release { room, identity });
+        self.ask(Pending::End, key, request, out)
     }
 
     /// `FCUnpublish` names what is to end; who publishes one stream alone need not.

@@ -36,6 +36,7 @@ fn only<'a>(texts: &[&'a str]) -> Parsed<&'a str> {
 }
 
 const ADDRESSES: &str = "Addresses and pages";
+const RTMP: &str = "RTMP";
 const TLS: &str = "TLS";
 const MEDIA: &str = "Media";
 const SESSIONS: &str = "Sessions and limits";
@@ -69,6 +70,45 @@ pub const SETTINGS: &[Setting] = &[
                 ["off"] => Vec::new(),
                 texts => values::listeners(texts)?,
             };
+            Ok(())
+        },
+    },
+    Setting {
+        key: "rtmp-listen",
+        heading: RTMP,
+        value: "ADDRESS",
+        help: "Serve encoders and players (rtmp, rtmps) here; off: nowhere",
+        default: "[::]:1935",
+        many: true,
+        apply: |settings, texts| {
+            settings.rtmp_listen = match texts {
+                ["off"] => Vec::new(),
+                texts => values::listeners(texts)?,
+            };
+            Ok(())
+        },
+    },
+    Setting {
+        key: "rtmp-takeover",
+        heading: RTMP,
+        value: "WHEN",
+        help: "When an encoder takes the name of another one: silent, always or never",
+        default: "silent",
+        many: false,
+        apply: |settings, texts| {
+            settings.rtmp_takeover = values::choice(only(texts)?, &values::TAKEOVERS)?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "rtmp-b-frames",
+        heading: RTMP,
+        value: "WHAT",
+        help: "What is done about B-frames, which browsers cannot play: reject, drop or pass",
+        default: "reject",
+        many: false,
+        apply: |settings, texts| {
+            settings.rtmp_b_frames = values::choice(only(texts)?, &values::B_FRAMES)?;
             Ok(())
         },
     },

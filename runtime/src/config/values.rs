@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parlor_core::{AudioCodec, VideoCodec};
+use parlor_rtmp::Takeover;
+use parlor_rtmp::bridge::BFrames;
 
 use super::LogFormat;
 use crate::limits;
@@ -121,6 +123,17 @@ pub(super) fn choices<T: Copy + PartialEq>(texts: &[&str], known: &[(&str, T)]) 
 
 pub(super) const LOG_FORMATS: [(&str, LogFormat); 2] =
     [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+pub(super) const TAKEOVERS: [(&str, Takeover); 3] = [
+    ("silent", Takeover::Silent),
+    ("always", Takeover::Always),
+    ("never", Takeover::Never),
+];
+pub(super) const B_FRAMES: [(&str, BFrames); 3] = [
+    ("reject", BFrames::Reject),
+    ("drop", BFrames::Drop),
+    ("pass", BFrames::Pass),
+];
 
 pub(super) fn choice<T: Copy>(text: &str, known: &[(&str, T)]) -> Parsed<T> {
     known

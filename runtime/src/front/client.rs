@@ -1,14 +1,18 @@
 //! One client: its socket, its conversation, and how far both are.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use mio::{Registry, Token};
-use parlor_core::ClientId;
-use parlor_signalling::{Action, Config, Connection};
+use parlor_core::{ClientId, MediaId, Request};
+use parlor_rtmp::bridge::Packet;
 
+use super::conversation::{Configs, Conversation, Speaks, Wanted};
+use super::counters::FrontCounters;
 use super::socket::{Socket, SocketError};
 use crate::limits;
+use crate::link::IngestPacket;
 
 /// How far a client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,8 @@ pub(super) struct Client {
     id: ClientId,
     peer: SocketAddr,
     socket: Socket,
-    pub(super) connection: Connection,
+    speaks: Speaks,
+    pub(super) conversation: Conversation,
     phase: Phase,
     /// There may be something to read, though the poll will not say so again.
     readable: bool,
@@ -47,6 +52,8 @@ pub(super) struct Client {
     ended: bool,
     /// The workers that it has asked something, one bit each.
     asked: u64,
+    /// The workers that its ingests live on.
+    ingests: BTreeMap<MediaId, usize>,
     /// Bytes of pages that wait for it.
     page_bytes: usize,
     /// When its timer is set to.
@@ -66,8 +73,8 @@ impl Client {
     pub(super) fn new(
         id: ClientId,
         peer: SocketAddr,
-        socket: Socket,
-        config: &Config,
+        (socket, speaks): (Socket, Speaks),
+        configs: &Configs,
         now: Instant,
     ) -> Self {
         let phase = match socket.is_handshaking() {
@@ -80,11 +87,13 @@ impl Client {
             id,
             peer,
             socket,
-            connection: Connection::new(config, id, peer, now),
+            speaks,
+            conversation: Conversation::new(speaks, configs, id, peer, now),
             phase,
             readable: true,
             ended: false,
             asked: 0,
+            ingests: BTreeMap::new(),
             page_bytes: 0,
             timer: None,
         }
@@ -123,6 +132,31 @@ impl Client {
         self.asked |= 1 << worker;
     }
 
+    /// Notes where an ingest begins, or that it ends.
+    pub(super) fn note(&mut self, worker: usize, request: &Request) {
+        if let Request::Ingest { media, .. } = request {
+            self.ingests.insert(*media, worker);
+        } else if let Request::Stop { media } = request {
+            self.ingests.remove(media);
+        }
+    }
+
+    /// A packet of an ingest, and the worker that the ingest lives on, if it does.
+    pub(super) fn ingest(&self, media: MediaId, packet: Packet) -> Option<(usize, IngestPacket)> {
+        let worker = self.ingests.get(&media)?;
+        let client = self.id;
+        let packet = IngestPacket {
+            client,
+            media,
+            packet,
+        };
+        Some((*worker, packet))
+    }
+
+    pub(super) fn ingests(&self) -> impl Iterator<Item = MediaId> {
+        self.ingests.keys().copied()
+    }
+
     /// The workers that have to hear that the client is gone, told once.
     pub(super) fn take_asked(&mut self) -> impl Iterator<Item = usize> + use<> {
         let asked = std::mem::take(&mut self.asked);
@@ -136,23 +170,33 @@ impl Client {
 
     /// The bytes of pages that no longer wait.
     pub(super) fn release_pages(&mut self) -> usize {
-        match self.is_gone() || self.connection.egress().is_empty() {
+        match self.is_gone() || self.conversation.egress().is_empty() {
             true => std::mem::take(&mut self.page_bytes),
             false => 0,
+        }
+    }
+
+    /// Adds up what has been counted.
+    pub(super) fn take_counters(&mut self, counters: &mut FrontCounters) {
+        match &mut self.conversation {
+            Conversation::Signalling(connection) => {
+                counters.signalling += connection.take_counters();
+            }
+            Conversation::Rtmp(connection) => counters.rtmp += connection.take_counters(),
         }
     }
 
     /// Reads what there is, within the budget of a turn.
     pub(super) fn receive(
         &mut self,
-        config: &Config,
+        configs: &Configs,
         buffer: &mut [u8],
         now: Instant,
     ) -> Result<(), Fault> {
         let mut budget = limits::READ_PER_TURN;
         while self.readable && budget > 0 {
             let result = self.socket.read(buffer);
-            self.open_after_handshake(config, now);
+            self.open_after_handshake(configs, now);
             match result {
                 Ok(0) => {
                     self.readable = false;
@@ -166,7 +210,7 @@ impl Client {
                 Err(SocketError::Blocked) => self.readable = false,
                 Err(SocketError::NotTls) => {
                     self.socket.write_plain(NOT_TLS);
-                    self.connection.handle_shutdown(now);
+                    self.conversation.handle_shutdown(now);
                     self.linger(now);
                     return Err(Fault::NotTls);
                 }
@@ -183,17 +227,17 @@ impl Client {
         Ok(())
     }
 
-    fn open_after_handshake(&mut self, config: &Config, now: Instant) {
+    fn open_after_handshake(&mut self, configs: &Configs, now: Instant) {
         if matches!(self.phase, Phase::Handshaking { .. }) && !self.socket.is_handshaking() {
             self.phase = Phase::Open;
             // Its time limits begin where the client can be heard.
-            self.connection = Connection::new(config, self.id, self.peer, now);
+            self.conversation = Conversation::new(self.speaks, configs, self.id, self.peer, now);
         }
     }
 
     fn on_bytes(&mut self, now: Instant, bytes: &[u8]) {
         match &mut self.phase {
-            Phase::Open => self.connection.handle_bytes(now, bytes),
+            Phase::Open => self.conversation.handle_bytes(now, bytes),
             Phase::Lingering { left, .. } => match left.checked_sub(bytes.len()) {
                 Some(rest) => *left = rest,
                 None => self.phase = Phase::Gone,
@@ -204,15 +248,15 @@ impl Client {
 
     fn on_end(&mut self, now: Instant) {
         match self.phase {
-            Phase::Open => self.connection.handle_end(now),
+            Phase::Open => self.conversation.handle_end(now),
             Phase::Handshaking { .. } | Phase::Lingering { .. } => self.lose(now),
             Phase::Ending { .. } | Phase::Gone => {}
         }
     }
 
-    pub(super) fn poll_action(&mut self) -> Option<Action> {
+    pub(super) fn poll_action(&mut self) -> Option<Wanted> {
         match self.phase {
-            Phase::Open => self.connection.poll_action(),
+            Phase::Open => self.conversation.poll_action(),
             Phase::Handshaking { .. }
             | Phase::Ending { .. }
             | Phase::Lingering { .. }
@@ -226,7 +270,7 @@ impl Client {
             return;
         }
         let written = self.write_egress(now);
-        if self.connection.is_finished() && self.phase == Phase::Open {
+        if self.conversation.is_finished() && self.phase == Phase::Open {
             self.phase = Phase::Ending {
                 until: now + limits::LAST_BYTES,
             };
@@ -240,12 +284,12 @@ impl Client {
 
     fn write_egress(&mut self, now: Instant) -> Result<(), SocketError> {
         loop {
-            let bytes = self.connection.egress();
+            let bytes = self.conversation.egress();
             if bytes.is_empty() {
                 return self.socket.flush();
             }
             let written = self.socket.write(bytes)?;
-            self.connection.advance(now, written);
+            self.conversation.advance(now, written);
             if let Phase::Ending { until } = &mut self.phase {
                 *until = now + limits::LAST_BYTES;
             }
@@ -268,21 +312,21 @@ impl Client {
 
     fn lose(&mut self, now: Instant) {
         self.readable = false;
-        self.connection.handle_end(now);
+        self.conversation.handle_end(now);
         self.phase = Phase::Gone;
     }
 
     pub(super) fn shut_down(&mut self, now: Instant) {
         match self.phase {
             Phase::Handshaking { .. } => self.phase = Phase::Gone,
-            Phase::Open => self.connection.handle_shutdown(now),
+            Phase::Open => self.conversation.handle_shutdown(now),
             Phase::Ending { .. } | Phase::Lingering { .. } | Phase::Gone => {}
         }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self.phase {
-            Phase::Open => self.connection.handle_timeout(now),
+            Phase::Open => self.conversation.handle_timeout(now),
             Phase::Handshaking { until }
             | Phase::Ending { until }
             | Phase::Lingering { until, .. } => {
@@ -296,7 +340,7 @@ impl Client {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Open => self.connection.poll_timeout(),
+            Phase::Open => self.conversation.poll_timeout(),
             Phase::Handshaking { until }
             | Phase::Ending { until }
             | Phase::Lingering { until, .. } => Some(until),
@@ -308,7 +352,7 @@ impl Client {
     pub(super) fn arm(&mut self, registry: &Registry, now: Instant) {
         let writing = match self.phase {
             Phase::Open | Phase::Ending { .. } | Phase::Handshaking { .. } => {
-                !self.connection.egress().is_empty() || self.socket.is_writing()
+                !self.conversation.egress().is_empty() || self.socket.is_writing()
             }
             Phase::Lingering { .. } | Phase::Gone => false,
         };

@@ -14,30 +14,51 @@ pub(super) struct FrontCounters {
     pub(super) pages_refused: u64,
     /// The sums over all connections.
     pub(super) signalling: Counters,
+    pub(super) rtmp: parlor_rtmp::Counters,
+    /// Packets of encoders that a worker had no room for.
+    pub(super) ingest_dropped: u64,
+}
+
+/// How many there are of something right now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) connections: usize,
+    pub(super) resources: usize,
+    pub(super) broadcasts: usize,
 }
 
 impl FrontCounters {
-    /// All counts, with the number of connections, and of streams by WHIP and WHEP, that there are.
-    pub(super) fn metrics(&self, connections: usize, resources: usize) -> Vec<Metric> {
+    /// All counts, with what there is right now.
+    pub(super) fn metrics(&self, sizes: Sizes) -> Vec<Metric> {
         let count = |name, help, value| Metric {
             name,
             help,
             grows: true,
             value,
         };
+        let size = |name, help, value: usize| Metric {
+            name,
+            help,
+            grows: false,
+            value: value as u64,
+        };
         let mut metrics = vec![
-            Metric {
-                name: "parlor_connections",
-                help: "TCP connections.",
-                grows: false,
-                value: connections as u64,
-            },
-            Metric {
-                name: "parlor_http_streams",
-                help: "Streams that were begun by WHIP or WHEP.",
-                grows: false,
-                value: resources as u64,
-            },
+            size("parlor_connections", "TCP connections.", sizes.connections),
+            size(
+                "parlor_http_streams",
+                "Streams that were begun by WHIP or WHEP.",
+                sizes.resources,
+            ),
+            size(
+                "parlor_rtmp_broadcasts",
+                "Streams that are played by RTMP.",
+                sizes.broadcasts,
+            ),
+            count(
+                "parlor_ingest_packets_dropped_total",
+                "Packets of encoders that a worker had no room for.",
+                self.ingest_dropped,
+            ),
             count(
                 "parlor_accepted_total",
                 "TCP connections accepted.",
@@ -75,6 +96,8 @@ impl FrontCounters {
             ),
         ];
         metrics.extend(signalling(&self.signalling));
+        let rtmp = self.rtmp.entries().into_iter();
+        metrics.extend(rtmp.map(|(name, help, value)| count(name, help, value)));
         metrics
     }
 }

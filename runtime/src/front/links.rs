@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{TryRecvError, TrySendError};
 
-use parlor_core::{ClientId, Request, RequestError};
+use parlor_core::{ClientId, Request, RequestError, SinkPacket};
 use parlor_signalling::RequestId;
 
 use crate::limits;
-use crate::link::{FrontEnd, Scores, ToFront, ToWorker};
+use crate::link::{FrontEnd, IngestPacket, Scores, ToFront, ToWorker};
 
 /// A worker has ended, though nobody told it to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +63,25 @@ impl Links {
             }
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(RequestError::Busy),
         }
+    }
+
+    /// Passes a packet of an ingest on. Returns whether the worker had room for it.
+    pub(super) fn bring(&mut self, worker: usize, packet: IngestPacket) -> bool {
+        let link = &mut self.0[worker];
+        link.wake = true;
+        link.end.ingest.try_send(packet).is_ok()
+    }
+
+    /// Takes packets of sinks, within the budget of a turn. Returns whether more may wait.
+    pub(super) fn receive_media(&mut self, packets: &mut Vec<SinkPacket>) -> bool {
+        let mut more = false;
+        for link in &mut self.0 {
+            let taken = link.end.sinks.try_iter().take(limits::MEDIA_PER_TURN);
+            let before = packets.len();
+            packets.extend(taken);
+            more |= packets.len() - before == limits::MEDIA_PER_TURN;
+        }
+        more
     }
 
     /// Tells a worker, as soon as it has room, that a client is gone.

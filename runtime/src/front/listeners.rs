@@ -8,13 +8,14 @@ use std::time::Instant;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
+use super::conversation::Speaks;
 use super::counters::FrontCounters;
 use crate::limits;
 
 /// A listening socket.
 pub(crate) struct Listener {
     pub(crate) listener: TcpListener,
-    pub(crate) tls: bool,
+    pub(crate) speaks: Speaks,
     /// There may be more connections, though the poll will not say so again.
     pub(crate) readable: bool,
 }
@@ -23,7 +24,7 @@ pub(crate) struct Listener {
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
-    pub(super) tls: bool,
+    pub(super) speaks: Speaks,
 }
 
 /// All listening sockets.
@@ -94,12 +95,12 @@ impl Listeners {
                         accepted.push(Accepted {
                             stream,
                             peer,
-                            tls: listener.tls,
+                            speaks: listener.speaks,
                         });
                     }
                     Ok((stream, _)) => {
                         counters.turned_away += 1;
-                        if !listener.tls {
+                        if listener.speaks == Speaks::Http {
                             turn_away(turned_away, stream, now);
                         }
                     }

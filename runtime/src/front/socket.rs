@@ -35,8 +35,16 @@ pub(super) struct Socket {
     stream: TcpStream,
     tls: Option<Box<ServerConnection>>,
     /// The first byte is still to be looked at.
-    fresh: bool,
+    first: Option<First>,
     interest: Interest,
+}
+
+/// What the first byte of a connection says.
+enum First {
+    /// Whether it is TLS, which it must be.
+    Checked,
+    /// Whether it is TLS, or not.
+    Tells(Arc<ServerConfig>),
 }
 
 /// The first byte of a TLS record that holds a handshake (RFC 8446 §5.1).
@@ -47,8 +55,16 @@ impl Socket {
         Self {
             stream,
             tls: None,
-            fresh: false,
+            first: None,
             interest: Interest::READABLE,
+        }
+    }
+
+    /// A connection that has TLS if its first byte says so.
+    pub(super) fn either(stream: TcpStream, config: Arc<ServerConfig>) -> Self {
+        Self {
+            first: Some(First::Tells(config)),
+            ..Self::plain(stream)
         }
     }
 
@@ -57,7 +73,7 @@ impl Socket {
         Ok(Self {
             stream,
             tls,
-            fresh: true,
+            first: Some(First::Checked),
             interest: Interest::READABLE,
         })
     }
@@ -90,17 +106,10 @@ impl Socket {
 
     /// Reads bytes; none at the end.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, SocketError> {
+        self.look_at_first()?;
         let Some(tls) = &mut self.tls else {
             return Ok(retry(|| self.stream.read(buffer))?);
         };
-        if self.fresh {
-            let mut first = [0];
-            let length = retry(|| self.stream.peek(&mut first))?;
-            if length == 1 && first[0] != HANDSHAKE_RECORD {
-                return Err(SocketError::NotTls);
-            }
-            self.fresh = false;
-        }
         loop {
             match tls.reader().read(buffer) {
                 Ok(length) => return Ok(length),
@@ -118,6 +127,26 @@ impl Socket {
                 return Err(SocketError::Tls);
             }
         }
+    }
+
+    /// Looks at the first byte, where it says something. At the end there is none.
+    fn look_at_first(&mut self) -> Result<(), SocketError> {
+        let Some(first) = &self.first else {
+            return Ok(());
+        };
+        let mut byte = [0];
+        let length = retry(|| self.stream.peek(&mut byte))?;
+        let is_tls = length == 1 && byte[0] == HANDSHAKE_RECORD;
+        match first {
+            First::Checked if length == 1 && !is_tls => return Err(SocketError::NotTls),
+            First::Tells(config) if is_tls => {
+                let tls = ServerConnection::new(Arc::clone(config));
+                self.tls = Some(Box::new(tls.map_err(|_| SocketError::Tls)?));
+            }
+            First::Checked | First::Tells(_) => {}
+        }
+        self.first = None;
+        Ok(())
     }
 
     /// Takes bytes to write; with TLS they may stay here until [`Socket::flush`].
@@ -169,6 +198,7 @@ impl Socket {
     /// Answers a plain request on a TLS port, as far as the system takes it.
     pub(super) fn write_plain(&mut self, bytes: &[u8]) {
         self.tls = None;
+        self.first = None;
         let _ = self.stream.write(bytes);
     }
 }

@@ -10,9 +10,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-trait Stream: Read + Write {}
+pub(crate) trait Stream: Read + Write + Send {}
 
-impl<T: Read + Write> Stream for T {}
+impl<T: Read + Write + Send> Stream for T {}
 
 pub(crate) struct Client {
     stream: Box<dyn Stream>,
@@ -69,6 +69,11 @@ impl Client {
         Self {
             stream: Box::new(StreamOwned::new(tls, connect(address))),
         }
+    }
+
+    /// What the client speaks on.
+    pub(crate) fn into_stream(self) -> Box<dyn Stream> {
+        self.stream
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -11,5 +11,6 @@ mod exchanges;
 mod hostile;
 mod loading;
 mod process;
+mod rtmp;
 mod server;
 mod serving;

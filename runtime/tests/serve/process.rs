@@ -28,6 +28,7 @@ impl Process {
                 "serve",
             ])
             .args(["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0"])
+            .args(["--rtmp-listen", "127.0.0.1:0"])
             .args([
                 "--media-port",
                 "0",
@@ -160,20 +161,19 @@ fn it_prints_the_addresses_to_open() {
 fn a_port_in_use_is_named_with_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = run(&[
-        "--listen",
-        &address,
-        "--tls-listen",
-        "off",
-        "--media-port",
-        "0",
-    ]);
-    assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        said.contains(&address) && said.contains("--listen"),
-        "{said}"
-    );
+    for (setting, others) in [
+        ("--listen", ["--tls-listen", "off", "--rtmp-listen", "off"]),
+        (
+            "--rtmp-listen",
+            ["--tls-listen", "off", "--listen", "127.0.0.1:0"],
+        ),
+    ] {
+        let output = run(&[&[setting, &address, "--media-port", "0"], &others[..]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&address), "{said}");
+        assert!(said.contains(&format!("with {setting}")), "{said}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::client::Client;
 pub(crate) struct Running {
     pub(crate) plain: SocketAddr,
     pub(crate) tls: SocketAddr,
+    pub(crate) rtmp: SocketAddr,
     pub(crate) media: Vec<SocketAddr>,
     pub(crate) state: TempDir,
     stop: Stop,
@@ -23,6 +24,7 @@ pub(crate) fn start(change: impl FnOnce(&mut Settings)) -> Running {
     let mut settings = Settings {
         listen: vec![free],
         tls_listen: vec![free],
+        rtmp_listen: vec![free],
         media_port: 0,
         public_ips: vec![Ipv4Addr::LOCALHOST.into()],
         workers: 2,
@@ -35,6 +37,7 @@ pub(crate) fn start(change: impl FnOnce(&mut Settings)) -> Running {
     Running {
         plain: addresses.plain[0],
         tls: addresses.tls[0],
+        rtmp: addresses.rtmp[0],
         media: addresses.media.concat(),
         state,
         stop: server.stop_handle(),

@@ -12,11 +12,14 @@ use crate::wcs::message::{Direction, Hello, Id};
 use crate::wcs::stream::Stream;
 
 /// Establishes the session. The client's token is not repeated.
-pub(super) fn get_user_data(hello: &Hello, out: &mut Outbox) {
+pub(super) fn get_user_data(hello: &Hello, rtmp: Option<u16>, out: &mut Outbox) {
     // What is added to WCS here, for clients that know of it.
     let room = json!({ "history": HISTORY_MESSAGES });
     let version = env!("CARGO_PKG_VERSION");
     let mut data = json!({ "parlor": { "version": version, "room": room } });
+    if let Some(port) = rtmp {
+        data["parlor"]["rtmp"] = json!(port);
+    }
     if let Some(app_key) = &hello.app_key {
         data["appKey"] = json!(app_key);
     }

@@ -49,6 +49,8 @@ pub(crate) struct Session {
     client: ClientId,
     stage: SessionStage,
     pings: Pings,
+    /// The port of RTMP, which the client is told.
+    rtmp: Option<u16>,
     rooms: BTreeSet<RoomName>,
     streams: Streams,
     pending: BTreeMap<RequestId, Pending>,
@@ -122,6 +124,7 @@ impl Session {
                 next: now + config.ping_interval,
                 unanswered: 0,
             },
+            rtmp: config.rtmp,
             rooms: BTreeSet::new(),
             streams: Streams::default(),
             pending: BTreeMap::new(),
@@ -176,7 +179,7 @@ impl Session {
     }
 
     fn on_connection(&mut self, now: Instant, hello: Hello, out: &mut Outbox) {
-        answer::get_user_data(&hello, out);
+        answer::get_user_data(&hello, self.rtmp, out);
         debug!(
             client = self.client.0,
             participant = hello.login.as_ref().ok().map(Identity::as_str),

@@ -48,6 +48,7 @@ export async function startServer(t, name, flags = [], address = '127.0.0.1') {
     BINARY,
     [
       ...['serve', '--listen', `${host}:0`, '--tls-listen', `${host}:0`],
+      ...['--rtmp-listen', `${host}:0`],
       ...['--media-port', '0', '--public-ip', address],
       ...['--state-dir', state],
       ...(flags.includes('--web-root') ? [] : ['--web-root', SDK_ROOT]),
@@ -110,15 +111,19 @@ export async function startServer(t, name, flags = [], address = '127.0.0.1') {
       lines.map((line) => line.split(' ')).map(([key, value]) => [key.slice(7), Number(value)]),
     );
   }
+  const rtmpPort = Number(/rtmp:\/\/\S+?:(\d+)\/ROOM/.exec(text)?.[1]);
   const mediaPort = Number(/Media \(UDP\):?\s+\S+:(\d+)/.exec(text)?.[1]);
   return {
     port,
     tlsPort,
     mediaPort,
+    rtmpPort,
     http: `http://localhost:${port}`,
     https: `https://localhost:${tlsPort}`,
     ws: `ws://localhost:${port}`,
     wss: `wss://localhost:${tlsPort}`,
+    rtmp: `rtmp://${host}:${rtmpPort}`,
+    rtmps: `rtmps://${host}:${rtmpPort}`,
     log: () => text,
     metrics,
     stop,
