@@ -36,6 +36,11 @@ pub const PATH_HELD: Duration = Duration::from_secs(7);
 pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a peer may take from its offer to a finished DTLS handshake.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes of datagrams after which no more are made until these are taken out: as many as the system
+/// takes in one call, few enough to stay in the caches.
+pub const TRANSMIT_BYTES: usize = 512 * 1024;
+/// Packets of publishers that wait to be passed on.
+pub const WAITING_PACKETS: usize = 1024;
 /// Packets kept for retransmission per video subscription.
 pub const RETRANSMISSION_PACKETS: usize = 512;
 /// Largest payload of an ingest's packet: with everything that is put around it, it goes

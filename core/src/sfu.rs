@@ -74,16 +74,17 @@ impl Sfu {
         entropy.lend(|| state.handle_timeout(now));
     }
 
-    /// Swaps the datagrams to send into `batch`, whose content is lost. Returns whether there are
-    /// any.
+    /// Swaps datagrams to send into `batch`, whose content is lost. Returns whether there are any.
     ///
-    /// The caller decides how many gather: see [`Sfu::bytes_to_send`].
+    /// Packets of publishers are passed on here: one subscriber after the other gets those that
+    /// have come since. So it pays to take several datagrams in before; and one datagram in makes
+    /// as many out as there are subscribers, so what comes at once is bounded
+    /// ([`limits::TRANSMIT_BYTES`](crate::limits::TRANSMIT_BYTES)): call it until there is none.
     pub fn poll_transmit(&mut self, batch: &mut Batch) -> bool {
         self.state.poll_transmit(batch)
     }
 
-    /// Bytes of the datagrams that [`Sfu::poll_transmit`] would give. One datagram in makes as many
-    /// out as there are subscribers.
+    /// Bytes of the datagrams to send that have been made, packets that are to be passed on apart.
     pub fn bytes_to_send(&self) -> usize {
         self.state.bytes_to_send()
     }

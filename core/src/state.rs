@@ -7,6 +7,7 @@ mod media;
 mod rooms;
 pub(crate) mod snapshot;
 mod speaking;
+mod spread;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::request::{ClientId, Reply, Request, RequestError};
 use crate::stun::{self, Protocol};
 use crate::tables::{PeerKey, PublicationKey, SubscriptionKey, Tables};
 use crate::transmit::{Batch, Datagram, Deadline, Wake};
+use spread::Spread;
 
 /// What is due at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,6 +100,7 @@ pub(crate) struct State {
     peers: SlotMap<PeerKey, Peer>,
     deadlines: BTreeSet<(Instant, Due)>,
     outbox: Outbox,
+    spread: Spread,
     events: VecDeque<Event>,
     /// Packets for sinks.
     media: VecDeque<SinkPacket>,
@@ -120,6 +123,7 @@ impl State {
             peers: SlotMap::with_key(),
             deadlines: BTreeSet::new(),
             outbox: Outbox::default(),
+            spread: Spread::default(),
             events: VecDeque::new(),
             media: VecDeque::new(),
             counters: Counters::default(),
@@ -141,6 +145,7 @@ impl State {
         draws: Draws,
     ) -> Result<Reply, RequestError> {
         let now = self.advance(now);
+        self.spread_all();
         let reply = match request {
             Request::Join {
                 room,
@@ -291,6 +296,7 @@ impl State {
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
+        self.spread_all();
         // What falls due by what is done here waits for the next call: the work is bounded.
         let mut budget = self.deadlines.len();
         while budget > 0
@@ -435,6 +441,7 @@ impl State {
 
     pub(crate) fn poll_transmit(&mut self, batch: &mut Batch) -> bool {
         batch.clear();
+        self.spread_up_to(limits::TRANSMIT_BYTES);
         std::mem::swap(batch, &mut self.outbox.batch);
         self.counters.transmits += batch.len() as u64;
         !batch.is_empty()
@@ -461,6 +468,7 @@ impl State {
             && tables.subscriptions.is_empty()
             && self.peers.is_empty();
         let told = self.outbox.batch.is_empty()
+            && self.spread.is_empty()
             && self.outbox.news.is_empty()
             && self.events.is_empty()
             && self.media.is_empty();

@@ -312,9 +312,14 @@ impl World {
                     };
                     let begun = Instant::now();
                     self.sfu.handle_datagram(now, datagram);
-                    self.sfu.poll_transmit(&mut self.batch);
+                    let mut any = self.sfu.poll_transmit(&mut self.batch);
                     self.spent += begun.elapsed();
-                    self.deliver();
+                    while any {
+                        self.deliver();
+                        let begun = Instant::now();
+                        any = self.sfu.poll_transmit(&mut self.batch);
+                        self.spent += begun.elapsed();
+                    }
                     self.drain();
                 }
                 End::Client { source, key } => {
@@ -358,8 +363,9 @@ impl World {
     }
 
     fn drain(&mut self) {
-        self.sfu.poll_transmit(&mut self.batch);
-        self.deliver();
+        while self.sfu.poll_transmit(&mut self.batch) {
+            self.deliver();
+        }
         while let Some(event) = self.sfu.poll_event() {
             self.note(format!("{event:?}").as_bytes());
             self.events.push(event);

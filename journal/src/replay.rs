@@ -294,7 +294,7 @@ impl<R: Read> Replay<R> {
 
     /// What comes out after the last record: nothing is known that it could be compared with.
     fn run_out(&mut self, happened: &mut Vec<Happened>) {
-        if self.sfu.poll_transmit(&mut self.batch) {
+        while self.sfu.poll_transmit(&mut self.batch) {
             happened.push(Happened::Sent(std::mem::take(&mut self.batch)));
         }
         while let Some(event) = self.sfu.poll_event() {

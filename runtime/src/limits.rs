@@ -21,9 +21,9 @@ pub const MEDIA_QUEUE: usize = 8192;
 pub const MEDIA_PER_TURN: usize = 1024;
 /// Requests that a worker takes in one turn.
 pub const REQUESTS_PER_TURN: usize = 64;
-/// Bytes of datagrams to send that gather in a worker before they leave: enough for the packets of
-/// one picture to leave together to each of many players, little enough to stay in the caches.
-pub const BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of datagrams to send that gather in a worker while it takes datagrams in: answers to
+/// checks, and packets that are sent again.
+pub const BATCH_BYTES: usize = 512 * 1024;
 /// Streams that are published or played by WHIP and WHEP at the same time.
 pub const RESOURCES: usize = 16_384;
 /// Connections that one listener hands over in one turn.
@@ -64,6 +64,9 @@ pub const LOAD_PLAYERS: usize = 16_384;
 pub const LOAD_SOCKET_BUFFER: usize = 1024 * 1024;
 /// Connections that wait in the kernel to be accepted.
 pub const BACKLOG: i32 = 1024;
+/// How long what is due in a worker may wait for other things that are: reports, retransmissions of
+/// handshakes and requests for lost packets take no notice of it.
+pub const TIMER_SLACK: Duration = Duration::from_millis(5);
 /// How often a worker shows what it has counted, at most.
 pub const METRICS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a worker waits before it tries again to hand on what the front had no room for.

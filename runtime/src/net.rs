@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use mio::net::{TcpListener, UdpSocket};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::limits;
 use crate::worker::udp::Receiver;
@@ -90,6 +90,17 @@ pub(crate) fn media_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(UdpSocket::from_std(socket.into()))
+}
+
+/// Bytes that the system has set aside for what a socket receives, and for what it sends.
+pub(crate) fn buffers(socket: &UdpSocket) -> (usize, usize) {
+    let socket = SockRef::from(socket);
+    // Without an answer there is nothing to complain of.
+    let unknown = limits::MEDIA_SOCKET_BUFFER;
+    (
+        socket.recv_buffer_size().unwrap_or(unknown),
+        socket.send_buffer_size().unwrap_or(unknown),
+    )
 }
 
 /// A socket of a player, at a free port of this address, with that port.

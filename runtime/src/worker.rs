@@ -151,6 +151,15 @@ impl Worker {
                 departing.send(batch);
             }
         });
+        // Before anything else is done: media does not wait for who joins.
+        self.let_out();
+    }
+
+    fn let_out(&mut self) {
+        while self.machine.poll_transmit(&mut self.batch) {
+            self.udp.send(&self.batch);
+        }
+        self.udp.forget_arrivals();
     }
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
@@ -160,7 +169,9 @@ impl Worker {
         if self.requests_left || self.ingest_left || self.udp.is_readable() {
             return Some(Duration::ZERO);
         }
-        let rooms = self.machine.poll_timeout().map(|deadline| deadline.at);
+        // A little late, so that what is due for many peers is done at once.
+        let rooms = self.machine.poll_timeout();
+        let rooms = rooms.map(|deadline| deadline.at + limits::TIMER_SLACK);
         let metrics = self.metrics_waiting.then_some(self.metrics_due);
         let journal = self.journal.as_ref();
         let journal = journal.and_then(|journal| journal.due(&self.machine));
@@ -270,8 +281,7 @@ impl Worker {
     }
 
     fn flush(&mut self) {
-        self.machine.poll_transmit(&mut self.batch);
-        self.udp.send(&self.batch);
+        self.let_out();
         if std::mem::take(&mut self.front_has_news)
             && let Err(error) = self.link.front.wake()
         {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use slotmap::SlotMap;
 
+use super::spread::Waiting;
 use super::{Due, State};
 use crate::egress::ring::Packet;
 use crate::epoch;
@@ -79,42 +80,16 @@ impl State {
                 publication.ring.keep(packet.clone());
             }
         }
-        self.fan_out(key, kind, &packet, incoming);
+        self.spread_later(Waiting {
+            publication: key,
+            kind,
+            packet,
+            incoming,
+        });
         if switches && kind == MediaKind::Video && !incoming.entry {
+            // Who waits for a key frame is known to those who have got the packet.
+            self.spread_all();
             self.want_keyframe(now, key);
-        }
-    }
-
-    pub(super) fn fan_out(
-        &mut self,
-        key: PublicationKey,
-        kind: MediaKind,
-        packet: &Packet,
-        incoming: Incoming,
-    ) {
-        let Some(publication) = self.tables.publications.get(key) else {
-            return;
-        };
-        let room = publication.room;
-        for subscription in &publication.subscriptions {
-            let Some(subscription) = self.tables.subscriptions.get_mut(*subscription) else {
-                continue;
-            };
-            assert!(
-                subscription.publication == key && subscription.room == room,
-                "media must not cross rooms"
-            );
-            if !subscription.live {
-                continue;
-            }
-            // It comes to this packet by way of those before it.
-            if kind == MediaKind::Video && subscription.replay.is_some() {
-                continue;
-            }
-            let way = (&mut self.peers, &mut self.outbox, &mut self.media);
-            if pass_on(way, subscription, kind, packet, incoming) {
-                self.counters.forwarded += 1;
-            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::forward::pass_on;
 use super::media::Owner;
+use super::spread::Waiting;
 use super::{Draws, Due, State};
 use crate::codec::{Codec, H264};
 use crate::config::{AudioCodec, VideoCodec};
@@ -180,7 +181,14 @@ impl State {
         if packet.kind == MediaKind::Video {
             publication.ring.keep(numbered.clone());
         }
-        self.fan_out(key, packet.kind, &numbered, incoming);
+        self.spread_later(Waiting {
+            publication: key,
+            kind: packet.kind,
+            packet: numbered,
+            incoming,
+        });
+        // Who is shown the past goes on to what is kept of it from here.
+        self.spread_all();
         self.hear_all(now);
     }
 

@@ -25,7 +25,7 @@ use portable as sys;
 pub(crate) use sys::{Receiver, Sender};
 
 use crate::histogram::Histogram;
-use crate::net;
+use crate::{limits, net};
 
 /// Why a worker has no media sockets.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,8 @@ pub(crate) struct Udp {
     readable: Vec<bool>,
     departures: Departures,
     pub(crate) counters: ReceiveCounters,
+    /// Bytes that the system has set aside for all sockets: of receiving, and of sending.
+    buffers: (u64, u64),
 }
 
 /// What happened to datagrams that came.
@@ -114,6 +116,7 @@ impl Udp {
             readable: Vec::new(),
             departures: Departures::default(),
             counters: ReceiveCounters::default(),
+            buffers: (0, 0),
         };
         if public_ips.is_empty() {
             udp.open_each(&own, port)?;
@@ -185,7 +188,16 @@ impl Udp {
             return Ok(());
         };
         let offload = Receiver::prepare(&udp, true);
-        tracing::debug!(%candidate, offload, "media socket");
+        let (receive, send) = net::buffers(&udp);
+        tracing::debug!(%candidate, offload, receive, send, "media socket");
+        if receive.min(send) < limits::MEDIA_SOCKET_BUFFER {
+            tracing::info!(
+                %candidate, receive, send,
+                "the system gives media sockets small buffers; net.core.rmem_max and wmem_max say so"
+            );
+        }
+        self.buffers.0 += receive as u64;
+        self.buffers.1 += send as u64;
         self.sockets.push(Socket { udp, candidate });
         self.readable.push(true);
         Ok(())
@@ -268,6 +280,11 @@ impl Udp {
         self.departures.send(&self.sockets, batch);
     }
 
+    /// What has arrived so far has been answered with the batches that were sent.
+    pub(crate) fn forget_arrivals(&mut self) {
+        self.departures.forget_arrivals();
+    }
+
     /// How long datagrams have been in this program.
     pub(crate) fn delays(&self) -> &Histogram {
         &self.departures.delays
@@ -275,7 +292,22 @@ impl Udp {
 
     pub(crate) fn metrics(&self) -> impl Iterator<Item = Metric> + use<> {
         let ReceiveCounters { calls, errors } = self.counters;
+        let (receive, send) = self.buffers;
+        let buffer = |name, help, value| Metric {
+            grows: false,
+            ..counter(name, help, value)
+        };
         let received = [
+            buffer(
+                "parlor_media_receive_buffer_bytes",
+                "Room that the system has for datagrams that have come to the media sockets.",
+                receive,
+            ),
+            buffer(
+                "parlor_media_send_buffer_bytes",
+                "Room that the system has for datagrams that leave by the media sockets.",
+                send,
+            ),
             counter(
                 "parlor_media_receive_calls_total",
                 "Calls of the system that received datagrams.",

@@ -67,7 +67,7 @@ pub(super) struct Departures {
     /// Of each socket: how often the system has refused to cut a run.
     refusals: Vec<u32>,
     pub(super) counters: SendCounters,
-    /// When the system has received what has been handled since the latest batch.
+    /// When the system has received what the batches to come are made of.
     arrivals: Vec<Duration>,
     pub(super) delays: Histogram,
 }
@@ -115,6 +115,10 @@ impl Departures {
             }
             self.note_delays();
         }
+    }
+
+    /// What has arrived so far has nothing to do with what is sent from here on.
+    pub(super) fn forget_arrivals(&mut self) {
         self.arrivals.clear();
     }
 
@@ -193,8 +197,8 @@ impl Departures {
         let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) else {
             return;
         };
-        for at in self.arrivals.drain(..) {
-            self.delays.record(now.saturating_sub(at));
+        for at in &self.arrivals {
+            self.delays.record(now.saturating_sub(*at));
         }
     }
 
