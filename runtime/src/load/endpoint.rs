@@ -251,7 +251,10 @@ impl Endpoint {
                     self.state = State::Connected;
                     self.times.connected = Some(now);
                     self.media = match self.role {
-                        Role::Publisher => Media::Publisher(Publisher::new(commons.pace, now)),
+                        Role::Publisher => {
+                            let start = now + commons.pace.phase(self.publisher);
+                            Media::Publisher(Publisher::new(commons.pace, start))
+                        }
                         Role::Player => {
                             let ssrc = commons.maker.randomness.u64() as u32 | 1;
                             Media::Player(Player::new(now, ssrc, &self.lines))

@@ -20,6 +20,17 @@ pub(super) struct Pace {
     pub(super) audio: bool,
 }
 
+impl Pace {
+    /// How much later than others a publisher's pictures come: publishers that know nothing of each
+    /// other are spread over the time of a picture.
+    pub(super) fn phase(self, publisher: usize) -> Duration {
+        /// Multiples of it, without their whole parts, are spread evenly however many there are.
+        const GOLDEN_RATIO: f64 = 0.618_033_988_749_895;
+        let share = (publisher as f64 * GOLDEN_RATIO).fract();
+        Duration::from_secs(1).mul_f64(share / f64::from(self.pictures))
+    }
+}
+
 /// Time between two packets of sound.
 const SOUND: Duration = Duration::from_millis(20);
 /// Time between two key frames that nobody has asked for.
@@ -226,6 +237,19 @@ mod tests {
             keys.push(written.iter().filter(|(_, _, key)| *key).count());
         }
         assert_eq!(keys, [1, 0, 1, 1, 0]);
+    }
+
+    #[test]
+    fn publishers_do_not_all_send_at_once() {
+        let mut phases: Vec<Duration> = (0..60).map(|number| PACE.phase(number)).collect();
+        phases.sort();
+        let gaps = phases.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(gaps.min() > Some(Duration::from_micros(200)));
+        assert!(
+            phases
+                .iter()
+                .all(|phase| *phase < Duration::from_millis(34))
+        );
     }
 
     #[test]
