@@ -1,0 +1,139 @@
+// RTMP: ffmpeg, rtmpdump and a room client of the Flash era in rooms with Chromium.
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newParticipant, startChromium } from './support/chromium.mjs';
+import { decode, encode, frequency, probe, run } from './support/ffmpeg.mjs';
+import { FlashClient } from './support/flash.mjs';
+import { lifetime } from './support/lifetime.mjs';
+import { newRoom, RoomPage } from './support/pages.mjs';
+import { AppPage, newVisitor } from './support/parlor-app.mjs';
+import { eventually, sleep } from './support/participant.mjs';
+import { startServer } from './support/server.mjs';
+
+const BLUE = { colour: 'rgb(30, 60, 200)', tone: 440 };
+const RED = { colour: 'rgb(200, 40, 30)', tone: 700 };
+const MINUTE = 62;
+
+describe('RTMP', () => {
+  const suite = lifetime();
+  let browser;
+  let server;
+  before(async () => {
+    [server, browser] = await Promise.all([startServer(suite, 'rtmp'), startChromium(suite)]);
+  });
+
+  const inRoom = async (t, name, room) =>
+    new AppPage(await newVisitor(t, browser, server, name)).join(room);
+  const frames = async (page, name) =>
+    (await page.participant.perceive(page.tile(name)))?.inbound?.video?.frames ?? 0;
+
+  test('the start page shows where to publish to', async (t) => {
+    const { page } = await newVisitor(t, browser, server, 'visitor');
+    await page.goto(`${server.http}/`);
+    await page.fill('#room', 'my room');
+    const address = page.locator('#rtmpAddress');
+    await address.waitFor();
+    assert.equal(await address.inputValue(), `rtmp://localhost:${server.rtmpPort}/my%20room/NAME`);
+  });
+
+  test('encoders are seen and heard, beyond 4 h 39 m, by rtmp and rtmps', async (t) => {
+    const room = newRoom();
+    const anna = await inRoom(t, 'anna', room);
+    const since = Date.now();
+    // Times pass 0xffffff ms after 7.2 s.
+    const output = ['-output_ts_offset', '16770'];
+    const blue = encode(t, `${server.rtmp}/${room}/blue?key=1`, { ...BLUE, rate: 44_100, output });
+    const red = encode(t, `${server.rtmps}/${room}/red`, RED);
+    const detail = { detail: () => `${blue.said()}\n${red.said()}` };
+    await anna.participant.isIdentified(anna.tile('blue'), BLUE, detail);
+    await anna.participant.isIdentified(anna.tile('red'), RED, detail);
+    await anna.participant.screenshot('tiles of encoders');
+    await sleep(Math.max(0, 11_000 - (Date.now() - since)));
+    const earlier = await frames(anna, 'blue');
+    await eventually('the picture goes on', async () => (await frames(anna, 'blue')) > earlier + 20);
+    await anna.participant.isIdentified(anna.tile('blue'), BLUE, detail);
+    blue.child.kill('SIGINT');
+    red.child.kill('SIGINT');
+    await anna.has('.tile', 1);
+    anna.isUnharmed();
+  });
+
+  test('an encoder with B-frames is told what to do', async (t) => {
+    const url = `${server.rtmp}/${newRoom()}/anna`;
+    const video = ['-tune', 'film', '-bf', '3'];
+    const { code, said } = await encode(t, url, { ...BLUE, video }).end();
+    assert.notEqual(code, 0);
+    assert.match(said, /B-frames are not supported in this room; set max B-frames to 0/);
+  });
+
+  test('an encoder that hangs loses its name to the one that comes again', async (t) => {
+    const room = newRoom();
+    const anna = await inRoom(t, 'anna', room);
+    const url = `${server.rtmp}/${room}/camera`;
+    const first = encode(t, url, BLUE);
+    await anna.participant.isIdentified(anna.tile('camera'), BLUE);
+    first.child.kill('SIGSTOP');
+    await sleep(2_500);
+    const second = encode(t, url, RED);
+    await anna.participant.isIdentified(anna.tile('camera'), RED, { detail: second.said });
+    await anna.has('.tile', 2);
+    const third = await encode(t, url, BLUE).end();
+    assert.match(third.said, /Another encoder publishes as "camera" in this room/);
+    anna.isUnharmed();
+  });
+
+  test('a browser is played by ffmpeg and rtmpdump for a minute', async (t) => {
+    const room = newRoom();
+    const directory = mkdtempSync(join(tmpdir(), 'parlor-rtmp-'));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const [played, dumped] = ['ffmpeg.flv', 'rtmpdump.flv'].map((name) => join(directory, name));
+    const anna = await newParticipant(t, browser, server, 'anna', RED);
+    await new RoomPage(anna).join(room);
+    const url = `${server.rtmp}/${room}/anna`;
+    const player = run(t, 'ffmpeg', ['-v', 'error', '-i', url, '-t', MINUTE, '-c', 'copy', played].map(String));
+    const dump = run(t, 'rtmpdump', ['-q', '-r', url, '-B', '8', '-o', dumped]);
+    const { code, said } = await player.end();
+    assert.equal(code, 0, said);
+    dump.child.kill('SIGINT');
+    await dump.end();
+
+    for (const [file, seconds] of [[played, MINUTE - 3], [dumped, 5]]) {
+      const streams = await probe(t, file);
+      assert.deepEqual(streams.map((each) => each.codec_name).sort(), ['aac', 'h264'], file);
+      const [audio, video] = ['audio', 'video'].map(
+        (kind) => streams.find((each) => each.codec_type === kind).times,
+      );
+      const gap = Math.abs(audio[0] - video[0]);
+      assert.ok(gap < 0.1, `${file}: sound and picture begin ${gap} s apart`);
+      const skew = Math.abs(audio.at(-1) - audio[0] - (video.at(-1) - video[0]));
+      console.log(`${file}: ${gap.toFixed(3)} s apart at the start, ${skew.toFixed(3)} s of skew`);
+      assert.ok(video.at(-1) - video[0] > seconds, `${file} has ${video.at(-1) - video[0]} s`);
+      const heard = frequency((await decode(t, file)).subarray(8_000));
+      assert.ok(Math.abs(heard - RED.tone) < 10, `${file}: ${heard} Hz`);
+    }
+    anna.isUnharmed();
+  });
+
+  test('a room client of the Flash era chats with a browser', async (t) => {
+    const room = newRoom();
+    const anna = await inRoom(t, 'anna', room);
+    const flash = await FlashClient.connect(t, server.rtmpPort, 'flash');
+    flash.sendData('1', 'join', { name: room });
+    const told = (name) => (method, object) =>
+      method === 'OnDataEvent' && object.payload.name === name;
+    await flash.hears(told('STATE'));
+    flash.sendData('2', 'sendMessage', { roomConfig: { name: room }, text: 'hello from flash' });
+    await anna.readsInChat('flash', 'hello from flash');
+    await anna.say('hello from Chromium');
+    await flash.hears((_, object) => object?.payload?.info?.text === 'hello from Chromium');
+    flash.call(0, 'createStream', 2, null);
+    flash.call(1, 'publish', 0, null, `${room}-flash`);
+    await flash.hears((_, object) => object?.code === 'NetStream.Publish.Start');
+    flash.sendData('3', 'leave', { name: room });
+    await anna.has('.tile', 1);
+    anna.isUnharmed();
+  });
+});

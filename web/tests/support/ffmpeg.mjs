@@ -1,0 +1,71 @@
+// ffmpeg and rtmpdump as encoders and players, and what is to be found in what they kept.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+/** Runs a program until it ends by itself or is ended with the test. */
+export function run(t, program, args) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const chunks = [];
+  let said = '';
+  child.stdout.on('data', (chunk) => chunks.push(chunk));
+  child.stderr.on('data', (chunk) => (said += chunk));
+  const ended = once(child, 'close').then(([code]) => code);
+  t.after(async () => {
+    child.kill('SIGCONT');
+    child.kill('SIGKILL');
+    await ended;
+  });
+  return {
+    child,
+    said: () => said,
+    /** Resolves at its end, with the code, what it printed, and what it said. */
+    end: async () => ({ code: await ended, out: Buffer.concat(chunks), said }),
+  };
+}
+
+/** An encoder with a colour, in which a white box moves, and a tone of its own. */
+export function encode(t, url, { colour, tone, rate = 48_000, video = [], output = [] }) {
+  const [r, g, b] = colour.match(/\d+/g).map((part) => Number(part).toString(16).padStart(2, '0'));
+  const picture = `color=c=0x${r}${g}${b}:s=320x240:r=25,drawbox=x=mod(t*100\\,300):y=100:w=16:h=40:c=white:t=fill`;
+  return run(t, 'ffmpeg', [
+    ...['-hide_banner', '-nostdin', '-re', '-f', 'lavfi', '-i', picture],
+    ...['-re', '-f', 'lavfi', '-i', `sine=frequency=${tone}:sample_rate=${rate}`],
+    ...['-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-g', '50'],
+    ...['-pix_fmt', 'yuv420p', ...video, '-c:a', 'aac', '-ar', String(rate), '-b:a', '128k'],
+    ...output,
+    ...['-f', 'flv', url],
+  ]);
+}
+
+/** The streams of a file, each with its packets' times in seconds. */
+export async function probe(t, file) {
+  const args = ['-v', 'error', '-show_streams', '-show_packets', '-of', 'json', file];
+  const { code, out, said } = await run(t, 'ffprobe', args).end();
+  assert.equal(code, 0, said);
+  const { streams, packets } = JSON.parse(out);
+  return streams.map((stream) => ({
+    ...stream,
+    times: packets
+      .filter((packet) => packet.stream_index === stream.index)
+      .map((packet) => Number(packet.pts_time)),
+  }));
+}
+
+/** Asserts that all of a file is decoded without an error, and gives its sound at 8 kHz. */
+export async function decode(t, file) {
+  const args = ['-v', 'error', '-i', file, '-f', 'null', '-', '-vn', '-ac', '1', '-ar', '8000'];
+  const { code, out, said } = await run(t, 'ffmpeg', [...args, '-f', 'f32le', 'pipe:1']).end();
+  assert.equal(code, 0, said);
+  assert.equal(said.trim(), '', 'it decodes without an error');
+  return new Float32Array(out.buffer, out.byteOffset, Math.floor(out.byteLength / 4));
+}
+
+/** The frequency of a steady tone of 8 kHz samples, by its zero crossings. */
+export function frequency(samples) {
+  let crossings = 0;
+  for (let i = 1; i < samples.length; i++) {
+    if (samples[i - 1] < 0 && samples[i] >= 0) crossings++;
+  }
+  return (crossings * 8_000) / samples.length;
+}
