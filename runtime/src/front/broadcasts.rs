@@ -1,7 +1,7 @@
 //! The streams that are played by RTMP: each is taken from its room once, however many play it.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use parlor_core::{
     AudioCodec, ClientId, MediaId, News, Place, PublicationName, Reply, Request, RequestError,
@@ -13,6 +13,7 @@ use parlor_rtmp::flv::SoundCodec;
 use parlor_signalling::RequestId;
 
 use super::links::Links;
+use crate::limits;
 
 /// What a broadcast plays: where, what, and whether its players take VP8.
 type Stream = (Place, PublicationName, bool);
@@ -34,6 +35,8 @@ struct Broadcast {
     worker: usize,
     stage: Stage,
     players: BTreeMap<Player, Declared>,
+    /// The sound since the latest key frame, in each codec that somebody takes, for who comes late.
+    sounds: VecDeque<Sound>,
     /// When its feed wants to be looked at.
     due: Option<Instant>,
 }
@@ -68,6 +71,8 @@ pub(super) struct Deliveries {
     pub(super) hushed: Vec<u64>,
 }
 
+/// How long before a picture sound is kept.
+const SOUND_BEFORE: Duration = Duration::from_millis(60);
 /// The one subscription of a broadcast.
 const MEDIA: MediaId = MediaId(0);
 /// Its requests, whose answers are told apart by what they are.
@@ -112,10 +117,22 @@ impl Broadcasts {
         if let Stage::On { feed, playable, .. } = &broadcast.stage {
             let deliver = &mut deliveries.players;
             deliver.push((player, Delivery::Playing(Ok(*playable))));
-            let recent = feed.recent().cloned().map(Delivery::Picture);
-            let before = deliver.len();
-            deliver.extend(recent.map(|picture| (player, picture)));
-            if deliver.len() == before && playable.parts.video {
+            let mut sounds = broadcast
+                .sounds
+                .iter()
+                .filter(|sound| declared.takes(sound.codec))
+                .peekable();
+            let mut is_shown = false;
+            for picture in feed.recent() {
+                while let Some(sound) = sounds.next_if(|sound| sound.time < picture.time) {
+                    deliver.push((player, Delivery::Sound(sound.clone())));
+                }
+                deliver.push((player, Delivery::Picture(picture.clone())));
+                is_shown = true;
+            }
+            if is_shown {
+                deliver.extend(sounds.map(|sound| (player, Delivery::Sound(sound.clone()))));
+            } else if playable.parts.video {
                 broadcast.ask_for_keyframe(links, number);
             }
         }
@@ -150,6 +167,7 @@ impl Broadcasts {
                 worker,
                 stage: Stage::Asked,
                 players: BTreeMap::new(),
+                sounds: VecDeque::new(),
                 due: None,
             },
         );
@@ -285,10 +303,11 @@ impl Broadcasts {
     }
 
     /// Sound of a broadcast that has been put into AAC.
-    pub(super) fn handle_sound(&self, number: u64, sound: &Sound, deliveries: &mut Deliveries) {
-        let Some(broadcast) = self.held.get(&number) else {
+    pub(super) fn handle_sound(&mut self, number: u64, sound: &Sound, deliveries: &mut Deliveries) {
+        let Some(broadcast) = self.held.get_mut(&number) else {
             return;
         };
+        broadcast.keep(sound);
         let Stage::On {
             sound: Some(source),
             ..
@@ -347,11 +366,30 @@ impl Broadcasts {
 }
 
 impl Broadcast {
+    /// Keeps sound for who comes late, as long as there are pictures to show with it.
+    fn keep(&mut self, sound: &Sound) {
+        let Stage::On { feed, .. } = &self.stage else {
+            return;
+        };
+        let Some(first) = feed.recent().next() else {
+            return self.sounds.clear();
+        };
+        // One unit may begin before a picture and reach into it.
+        let since = first.time.saturating_sub(SOUND_BEFORE);
+        self.sounds.push_back(sound.clone());
+        while self.sounds.len() > limits::RECENT_SOUNDS
+            || self.sounds.front().is_some_and(|sound| sound.time < since)
+        {
+            self.sounds.pop_front();
+        }
+    }
+
     fn drain(&mut self, links: &mut Links, number: u64, deliveries: &mut Deliveries) {
         let Stage::On { feed, .. } = &mut self.stage else {
             return;
         };
         let mut wants_keyframe = false;
+        let mut heard = Vec::new();
         while let Some(fed) = feed.poll_output() {
             match fed {
                 Fed::Picture(picture) => {
@@ -361,6 +399,7 @@ impl Broadcast {
                     }
                 }
                 Fed::Sound(sound) => {
+                    heard.push(sound.clone());
                     let mut needs_aac = false;
                     for (player, declared) in &self.players {
                         match declared.takes(sound.codec) {
@@ -379,6 +418,9 @@ impl Broadcast {
             }
         }
         self.due = feed.poll_timeout();
+        for sound in &heard {
+            self.keep(sound);
+        }
         if wants_keyframe {
             self.ask_for_keyframe(links, number);
         }
