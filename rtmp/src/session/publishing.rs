@@ -274,7 +274,10 @@ impl Session {
                 if policy == Takeover::Silent && heard.is_none_or(|first| first == last) =>
             {
                 *heard = Some(last);
-                *look = Some((now + TAKEOVER_LOOK).min(last + TAKEOVER_SILENCE).max(now));
+                // Once the time is over, nobody is asked again and again at one instant.
+                let over = Some(last + TAKEOVER_SILENCE).filter(|over| *over > now);
+                let next = now + TAKEOVER_LOOK;
+                *look = Some(over.map_or(next, |over| over.min(next)));
                 return Ok(());
             }
             Claimed::Kept(_) => format!(
