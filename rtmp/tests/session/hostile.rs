@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use parlor_rtmp::amf0::Value;
+use parlor_rtmp::bridge::{Parts, Picture};
+use parlor_rtmp::flv::PictureCodec;
 use parlor_rtmp::limits::{
     BEHIND_BYTES, CONNECT_TIMEOUT, EGRESS_BYTES, HANDSHAKE_TIMEOUT, STALL_TIMEOUT, STREAMS,
 };
-use parlor_rtmp::{Config, Counters};
+use parlor_rtmp::{Action, Config, Counters, Playable};
 use proptest::prelude::*;
 
 use crate::world::{World, command, handshake, object};
@@ -216,6 +218,70 @@ fn case_42_a_client_that_does_not_read_is_closed_at_its_cap() {
         assert!(world.is_gone(client));
     });
     const { assert!(BEHIND_BYTES < EGRESS_BYTES) };
+}
+
+#[test]
+fn case_42_a_player_that_is_behind_is_cut_to_a_key_frame_it_can_take() {
+    let mut world = world();
+    let player = world.connect("stage");
+    world.call(player, 0, "createStream", 2.0, &[Value::Null]);
+    world.call(player, 1, "play", 0.0, &[Value::Null, "anna".into()]);
+    let Some(Action::Play { media, .. }) = world.played(player).pop() else {
+        panic!("it asks to play");
+    };
+    let parts = Parts {
+        audio: false,
+        video: true,
+    };
+    let playable = Playable {
+        parts,
+        refused_video: None,
+    };
+    let now = world.now;
+    world
+        .connection(player)
+        .handle_playing(now, media, Ok(playable));
+    world.heard(player);
+    let show = |world: &mut World, number: u64| {
+        let key = number.is_multiple_of(50);
+        let mut body = vec![0; 100_000];
+        body[..2].copy_from_slice(&[if key { 0x17 } else { 0x27 }, 1]);
+        let picture = Picture {
+            codec: PictureCodec::H264,
+            key,
+            time: Duration::from_millis(40 * number),
+            header: vec![0x17, 0, 0, 0, 0, 1].into(),
+            body: body.into(),
+        };
+        let now = world.now;
+        world
+            .connection(player)
+            .handle_picture(now, media, &picture);
+        world.run_for(Duration::from_millis(40));
+    };
+    world.stop_reading(player);
+    for number in 0..120 {
+        show(&mut world, number);
+    }
+    let waiting = world.connection(player).egress().len();
+    assert!(waiting <= BEHIND_BYTES + 200_000, "{waiting} bytes wait");
+    assert_eq!(world.connection(player).take_counters().cut, 1);
+    world.read_again(player);
+    world.heard(player);
+    for number in 120..160 {
+        show(&mut world, number);
+    }
+    let pictures = world
+        .heard(player)
+        .into_iter()
+        .filter(|message| message.kind == 9);
+    let times: Vec<u32> = pictures.map(|message| message.timestamp).collect();
+    assert_eq!(
+        times.first(),
+        Some(&6_000),
+        "picture 150 is the next key frame"
+    );
+    assert_eq!(times.len(), 10);
 }
 
 #[test]

@@ -161,6 +161,11 @@ impl World {
         self.end(client).reads = false;
     }
 
+    pub(crate) fn read_again(&mut self, client: u64) {
+        self.end(client).reads = true;
+        self.settle();
+    }
+
     pub(crate) fn connection(&mut self, client: u64) -> &mut Connection {
         &mut self.end(client).connection
     }
@@ -218,6 +223,7 @@ impl World {
             self.settle();
         }
         self.now = until;
+        self.settle();
     }
 
     /// The participants of the rooms, by the rooms' own count.
