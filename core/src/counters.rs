@@ -71,6 +71,12 @@ counters! {
     counter forwarded = "parlor_forwarded_packets_total";
     /// Packets sent again to subscribers that lost them.
     counter resent = "parlor_resent_packets_total";
+    /// Packets that subscribers reported as lost on the way to them.
+    counter lost = "parlor_lost_packets_total";
+    /// Times to subscribers and back that their reports have told.
+    counter round_trips = "parlor_round_trips_total";
+    /// The sum of these times, in microseconds.
+    counter round_trip_micros = "parlor_round_trip_microseconds_total";
     /// Reports and feedback of clients that were not theirs, or came twice.
     counter feedback_refused = "parlor_refused_feedback_total";
     /// Key frame requests sent to publishers.

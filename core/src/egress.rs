@@ -14,13 +14,16 @@ use crate::forwarder::Outgoing;
 use crate::request::MediaKind;
 use crate::srtp::{Failed, Keys, RtcpOpener, RtcpSealer, RtpSealer};
 use ring::{Extensions, Packet};
-use rtcp::{Feedback, Sent};
+use rtcp::{Feedback, Received, Sent};
 
 /// Packets sent again may be a third of all: a subscriber that reports losses without end gets
 /// no more of them. A packet sent earns one credit, one sent again costs [`RESEND_COST`].
 const RESEND_COST: u16 = 2;
 /// What a subscriber has to begin with, and at most: a burst of losses is repaired whole.
 const CREDIT: u16 = 512;
+
+/// The longest time to a subscriber and back that is believed.
+const ROUND_TRIP: Duration = Duration::from_secs(60);
 
 /// One track as a subscriber's answer describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,14 +55,61 @@ struct Sender {
     latest: Option<(u32, Instant)>,
     /// The extended sequence number of the next packet that is sent again.
     next_rtx: u64,
+    /// Packets that the subscriber has reported as lost.
+    lost: u32,
+}
+
+/// What a datagram of a subscriber's feedback says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// What it asks for.
+    pub(crate) wishes: Vec<Wish>,
+    /// Packets lost on the way to it since its reports before.
+    pub(crate) lost: u32,
+    /// The time to it and back, where it says so.
+    pub(crate) round_trip: Option<Duration>,
+}
+
+/// What a subscriber asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// These packets of a track again.
+    Again(MediaKind, Vec<u16>),
+    /// A key frame.
+    Keyframe,
+}
+
+/// How well a subscriber is reached, by its latest reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Quality {
+    /// Packets lost on the way to it.
+    pub(crate) lost: u32,
+    /// Of 256 packets of the picture, else of the sound.
+    pub(crate) fraction_lost: u8,
+    /// The time to it and back.
+    pub(crate) round_trip: Option<Duration>,
+    /// The rate that gets through to it, as it estimates, in bits a second.
+    pub(crate) estimate: Option<u64>,
 }
 
 /// The media side of a subscriber's connection.
 pub(crate) struct Egress {
-    senders: Vec<Sender>,
+    /// In their own place, since every packet comes by.
+    senders: [Option<Sender>; KINDS],
     cname: String,
     keys: Option<(RtpSealer, RtcpSealer, RtcpOpener)>,
     credit: u16,
+    quality: Quality,
+}
+
+/// How many tracks there can be: one of each kind.
+const KINDS: usize = 2;
+
+fn place(kind: MediaKind) -> usize {
+    match kind {
+        MediaKind::Audio => 0,
+        MediaKind::Video => 1,
+    }
 }
 
 impl Egress {
@@ -71,13 +121,19 @@ impl Egress {
             octets: 0,
             latest: None,
             next_rtx: 1,
+            lost: 0,
         };
-        let senders = tracks.into_iter().map(sender).collect();
+        let mut senders = [None, None];
+        for track in tracks {
+            let place = place(track.kind);
+            senders[place] = Some(sender(track));
+        }
         Self {
             senders,
             cname,
             keys: None,
             credit: CREDIT,
+            quality: Quality::default(),
         }
     }
 
@@ -101,10 +157,7 @@ impl Egress {
         bytes: &mut Vec<u8>,
     ) -> Option<()> {
         let (sealer, ..) = self.keys.as_ref()?;
-        let sender = self
-            .senders
-            .iter_mut()
-            .find(|sender| sender.track.kind == kind)?;
+        let sender = self.senders[place(kind)].as_mut()?;
         let Track {
             payload_type, ssrc, ..
         } = sender.track;
@@ -142,10 +195,7 @@ impl Egress {
         bytes: &mut Vec<u8>,
     ) -> Option<()> {
         let (sealer, ..) = self.keys.as_ref()?;
-        let sender = self
-            .senders
-            .iter_mut()
-            .find(|sender| sender.track.kind == kind)?;
+        let sender = self.senders[place(kind)].as_mut()?;
         let Rtx { payload_type, ssrc } = sender.track.rtx?;
         self.credit = self.credit.checked_sub(RESEND_COST)?;
         let sequence = sender.next_rtx;
@@ -175,6 +225,7 @@ impl Egress {
         let sent: Vec<Sent> = self
             .senders
             .iter()
+            .flatten()
             .filter_map(|sender| sender.report(now, ntp))
             .collect();
         if sent.is_empty() {
@@ -185,7 +236,11 @@ impl Egress {
 
     /// Appends the datagram that says goodbye for all that has been sent.
     pub(crate) fn goodbye(&mut self, bytes: &mut Vec<u8>) -> Option<()> {
-        let sent = self.senders.iter().filter(|sender| sender.packets > 0);
+        let sent = self
+            .senders
+            .iter()
+            .flatten()
+            .filter(|sender| sender.packets > 0);
         let ssrcs: Vec<u32> = sent.map(|sender| sender.track.ssrc).collect();
         if ssrcs.is_empty() {
             return None;
@@ -200,23 +255,63 @@ impl Egress {
         Some(())
     }
 
-    /// What a datagram of the subscriber's feedback says, by kind of track. Refused where it is
-    /// not the subscriber's, or comes again.
-    pub(crate) fn open(&mut self, datagram: &[u8]) -> Result<Vec<(MediaKind, Feedback)>, Failed> {
+    /// What a datagram of the subscriber's feedback says; `ntp` is the date of the present. Refused
+    /// where it is not the subscriber's, or comes again.
+    pub(crate) fn open(&mut self, ntp: u64, datagram: &[u8]) -> Result<Heard, Failed> {
         let (_, _, opener) = self.keys.as_mut().ok_or(Failed)?;
         let compound = opener.open(datagram)?;
-        let of_track = |feedback: Feedback| {
-            let (Feedback::Lost { ssrc, .. } | Feedback::KeyframeWanted { ssrc }) = feedback;
-            let sender = self
-                .senders
-                .iter()
-                .find(|sender| sender.track.ssrc == ssrc)?;
-            Some((sender.track.kind, feedback))
+        let mut heard = Heard::default();
+        for feedback in rtcp::read(&compound) {
+            match feedback {
+                Feedback::Lost { ssrc, sequences } => {
+                    let sender = self.sender(ssrc);
+                    let kind = sender.map(|sender| sender.track.kind);
+                    let wish = kind.map(|kind| Wish::Again(kind, sequences));
+                    heard.wishes.extend(wish);
+                }
+                Feedback::KeyframeWanted { ssrc } => {
+                    let sender = self.sender(ssrc);
+                    heard.wishes.extend(sender.map(|_| Wish::Keyframe));
+                }
+                Feedback::Received(received) => self.note(ntp, received, &mut heard),
+                Feedback::Estimate(rate) => self.quality.estimate = Some(rate),
+            }
+        }
+        Ok(heard)
+    }
+
+    fn sender(&mut self, ssrc: u32) -> Option<&mut Sender> {
+        let mut senders = self.senders.iter_mut().flatten();
+        senders.find(|sender| sender.track.ssrc == ssrc)
+    }
+
+    fn note(&mut self, ntp: u64, received: Received, heard: &mut Heard) {
+        let Some(sender) = self.sender(received.ssrc) else {
+            return;
         };
-        Ok(rtcp::read(&compound)
-            .into_iter()
-            .filter_map(of_track)
-            .collect())
+        // No more can be lost than were sent.
+        let lost = u32::try_from(received.lost)
+            .unwrap_or(0)
+            .min(sender.packets);
+        let since = lost.saturating_sub(sender.lost);
+        sender.lost += since;
+        heard.lost += since;
+        self.quality.lost = self.quality.lost.saturating_add(since);
+        self.quality.fraction_lost = received.fraction_lost;
+        if received.sender_report != 0 {
+            // RFC 3550 §6.4.1, in 65536ths of a second, which wrap.
+            let since_report = ((ntp >> 16) as u32).wrapping_sub(received.sender_report);
+            let round_trip = since_report.checked_sub(received.delay);
+            let micros = |units: u32| u64::from(units) * 1_000_000 / 65_536;
+            let round_trip = round_trip.map(|units| Duration::from_micros(micros(units)));
+            heard.round_trip = round_trip.filter(|time| *time <= ROUND_TRIP);
+            self.quality.round_trip = heard.round_trip.or(self.quality.round_trip);
+        }
+    }
+
+    /// How well the subscriber is reached.
+    pub(crate) fn quality(&self) -> Quality {
+        self.quality
     }
 }
 
@@ -258,23 +353,24 @@ struct Header {
 impl Header {
     /// Writes the header (RFC 3550 §5.1) with extensions of one byte each: id and value.
     fn write(&self, datagram: &mut Vec<u8>, extensions: [Option<(u8, u8)>; 2]) {
-        let any = extensions.iter().any(Option::is_some);
-        datagram.push(if any { 0x90 } else { 0x80 });
-        datagram.push(self.payload_type | if self.marker { 0x80 } else { 0 });
         // Of the extended number 16 bits are on the wire.
-        datagram.extend_from_slice(&(self.outgoing.sequence as u16).to_be_bytes());
-        datagram.extend_from_slice(&self.outgoing.timestamp.to_be_bytes());
-        datagram.extend_from_slice(&self.ssrc.to_be_bytes());
-        if any {
-            // At most two elements of two bytes: one word.
-            datagram.extend_from_slice(&ONE_BYTE);
-            datagram.extend_from_slice(&1_u16.to_be_bytes());
-            let begin = datagram.len();
-            for (id, value) in extensions.into_iter().flatten() {
-                datagram.extend_from_slice(&[id << 4, value]);
-            }
-            datagram.resize(begin + 4, 0);
+        let [s0, s1] = (self.outgoing.sequence as u16).to_be_bytes();
+        let [t0, t1, t2, t3] = self.outgoing.timestamp.to_be_bytes();
+        let [c0, c1, c2, c3] = self.ssrc.to_be_bytes();
+        let second = self.payload_type | if self.marker { 0x80 } else { 0 };
+        let fixed = |first| [first, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3];
+        if extensions == [None, None] {
+            datagram.extend_from_slice(&fixed(0x80));
+            return;
         }
+        datagram.extend_from_slice(&fixed(0x90));
+        // At most two elements of two bytes: one word.
+        let mut extension = [ONE_BYTE[0], ONE_BYTE[1], 0, 1, 0, 0, 0, 0];
+        let places = extension[4..].chunks_exact_mut(2);
+        for (place, (id, value)) in places.zip(extensions.into_iter().flatten()) {
+            place.copy_from_slice(&[id << 4, value]);
+        }
+        datagram.extend_from_slice(&extension);
     }
 }
 

@@ -11,9 +11,8 @@ use str0m::net::{Protocol, Receive};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc, RtcError};
 
 use crate::crypto;
-use crate::egress::Egress;
 use crate::egress::ring::Packet;
-use crate::egress::rtcp::Feedback;
+use crate::egress::{Egress, Heard, Quality, Wish};
 use crate::forwarder::Outgoing;
 use crate::ingress::{Arrival, Ingress};
 use crate::limits;
@@ -90,7 +89,8 @@ enum Media {
 
 /// One WebRTC connection.
 pub(crate) struct Peer {
-    rtc: Rtc,
+    /// Boxed, because it is large and packets pass it by: the others stand closer together.
+    rtc: Box<Rtc>,
     key: PeerKey,
     flow: Media,
     pub(crate) client: ClientId,
@@ -289,28 +289,38 @@ impl Peer {
         }
     }
 
-    /// Takes SRTCP in that came by a known way. Returns false where it is not the client's.
+    /// Takes SRTCP in that came by a known way; `ntp` is the date of `now`. Refused where it is not
+    /// the client's.
     pub(crate) fn handle_feedback(
         &mut self,
         now: Instant,
+        ntp: u64,
         outbox: &mut Outbox,
         contents: &[u8],
-    ) -> bool {
-        let egress = match &mut self.flow {
-            Media::Ingress(ingress) => return ingress.take_reports(now, contents).is_ok(),
-            Media::Egress(egress) => egress,
+    ) -> Result<Heard, Failed> {
+        let mut heard = match &mut self.flow {
+            Media::Ingress(ingress) => {
+                ingress.take_reports(now, contents)?;
+                Heard::default()
+            }
+            Media::Egress(egress) => egress.open(ntp, contents)?,
         };
-        let Ok(feedback) = egress.open(contents) else {
-            return false;
-        };
-        for (kind, feedback) in feedback {
-            let news = match feedback {
-                Feedback::Lost { sequences, .. } => PeerNews::PacketsLost(kind, sequences),
-                Feedback::KeyframeWanted { .. } => PeerNews::KeyframeWanted,
+        for wish in heard.wishes.drain(..) {
+            let news = match wish {
+                Wish::Again(kind, sequences) => PeerNews::PacketsLost(kind, sequences),
+                Wish::Keyframe => PeerNews::KeyframeWanted,
             };
             outbox.news.push_back((self.key, news));
         }
-        true
+        Ok(heard)
+    }
+
+    /// How well a subscriber is reached.
+    pub(crate) fn quality(&self) -> Quality {
+        match &self.flow {
+            Media::Ingress(_) => Quality::default(),
+            Media::Egress(egress) => egress.quality(),
+        }
     }
 
     /// Whether a check that comes by this way is looked at. str0m keeps each way for the life of

@@ -10,6 +10,8 @@ pub(crate) const PAYLOAD_FEEDBACK: u8 = 206;
 pub(crate) const NACK: u8 = 1;
 pub(crate) const PLI: u8 = 1;
 pub(crate) const FIR: u8 = 4;
+/// Feedback of an application, such as REMB.
+pub(crate) const APPLICATION: u8 = 15;
 /// The format of transport-wide congestion control feedback.
 pub(crate) const TRANSPORT_CC: u8 = 15;
 

@@ -50,20 +50,17 @@ const ENCRYPTED: u32 = 1 << 31;
 const RTP_LABELS: [u8; 3] = [0, 1, 2];
 const RTCP_LABELS: [u8; 3] = [3, 4, 5];
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are three a connection, and a box would be one more hop for each packet"
-)]
 enum Cipher {
-    Gcm {
-        key: LessSafeKey,
-        salt: [u8; 12],
-    },
-    Cm {
-        key: EncryptingKey,
-        salt: [u8; 16],
-        auth: hmac::Key,
-    },
+    /// The key is a pointer to its schedule.
+    Gcm { key: LessSafeKey, salt: [u8; 12] },
+    /// Boxed, because few connections have it and it is fifty times as large.
+    Cm(Box<Cm>),
+}
+
+struct Cm {
+    key: EncryptingKey,
+    salt: [u8; 16],
+    auth: hmac::Key,
 }
 
 /// Protects the packets that the server sends.
@@ -196,11 +193,8 @@ impl Cipher {
                 let key = UnboundCipherKey::new(&cipher::AES_128, session_key);
                 let key = key.and_then(EncryptingKey::ctr).map_err(|_| Failed)?;
                 let auth = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &auth);
-                Ok(Self::Cm {
-                    key,
-                    salt: session_salt,
-                    auth,
-                })
+                let salt = session_salt;
+                Ok(Self::Cm(Box::new(Cm { key, salt, auth })))
             }
             Profile::Aes128Gcm | Profile::Aes256Gcm => {
                 let mut session_salt = [0; 12];
@@ -271,7 +265,8 @@ impl RtpSealer {
                 let tag = key.seal_in_place_separate_tag(nonce, Aad::from(clear), payload);
                 bytes.extend_from_slice(tag.map_err(|_| Failed)?.as_ref());
             }
-            Cipher::Cm { key, salt, auth } => {
+            Cipher::Cm(cm) => {
+                let Cm { key, salt, auth } = &**cm;
                 apply_counter(key, counter_block(salt, ssrc, sequence), payload)?;
                 let rollover = (sequence >> 16) as u32;
                 let mut tag = hmac::Context::with_key(auth);
@@ -304,7 +299,8 @@ impl RtcpSealer {
                 packet.extend_from_slice(tag.map_err(|_| Failed)?.as_ref());
                 packet.extend_from_slice(&trailer);
             }
-            Cipher::Cm { key, salt, auth } => {
+            Cipher::Cm(cm) => {
+                let Cm { key, salt, auth } = &**cm;
                 apply_counter(key, counter_block(salt, ssrc, u64::from(index)), payload)?;
                 packet.extend_from_slice(&trailer);
                 let tag = hmac::sign(auth, packet);
@@ -336,7 +332,8 @@ impl RtpOpener {
                 key.open_separate_gather(nonce, Aad::from(clear), sealed, tag, payload)
                     .map_err(|_| Failed)
             }
-            Cipher::Cm { key, salt, auth } => {
+            Cipher::Cm(cm) => {
+                let Cm { key, salt, auth } = &**cm;
                 let (packet, tag) = split_end(packet, SHA1_80)?;
                 let rollover = (sequence >> 16) as u32;
                 let mut expected = hmac::Context::with_key(auth);
@@ -379,7 +376,8 @@ impl RtcpOpener {
                 opened.extend_from_slice(content.map_err(|_| Failed)?);
                 (opened, index)
             }
-            Cipher::Cm { key, salt, auth } => {
+            Cipher::Cm(cm) => {
+                let Cm { key, salt, auth } = &**cm;
                 let (authenticated, tag) = split_end(packet, SHA1_80)?;
                 verify(&hmac::sign(auth, authenticated), tag)?;
                 let (sealed, trailer) = split_end(authenticated, INDEX)?;

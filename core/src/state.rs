@@ -19,6 +19,7 @@ use str0m::config::CryptoProvider;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::crypto::{self, Certificate};
+use crate::egress::Heard;
 use crate::entropy::Entropy;
 use crate::event::{EndReason, Event, News};
 use crate::limits;
@@ -26,6 +27,7 @@ use crate::media_packet::SinkPacket;
 use crate::observe::Observation;
 use crate::peer::{Lost, Outbox, Path, Peer, PeerNews, Role, SENT_SOURCES};
 use crate::request::{ClientId, Reply, Request, RequestError};
+use crate::srtp::Failed;
 use crate::stun::{self, Protocol};
 use crate::tables::{PeerKey, PublicationKey, SubscriptionKey, Tables};
 use crate::transmit::{Batch, Datagram, Deadline, Wake};
@@ -243,6 +245,7 @@ impl State {
                 }
             },
         };
+        let ntp = self.ntp(now);
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
@@ -253,9 +256,8 @@ impl State {
         match protocol {
             Protocol::Rtp => self.handle_packet(now, key, contents),
             Protocol::Rtcp => {
-                if !peer.handle_feedback(now, &mut self.outbox, contents) {
-                    self.counters.feedback_refused += 1;
-                }
+                let heard = peer.handle_feedback(now, ntp, &mut self.outbox, contents);
+                self.on_feedback(heard);
             }
             Protocol::Stun | Protocol::Dtls | Protocol::Unknown => {
                 if !peer.handle_datagram(now, &mut self.outbox, path, contents) {
@@ -265,6 +267,19 @@ impl State {
         }
         self.arm(key);
         self.hear_all(now);
+    }
+
+    fn on_feedback(&mut self, heard: Result<Heard, Failed>) {
+        let Ok(heard) = heard else {
+            self.counters.feedback_refused += 1;
+            return;
+        };
+        self.counters.lost += u64::from(heard.lost);
+        if let Some(time) = heard.round_trip {
+            self.counters.round_trips += 1;
+            // At most a minute each.
+            self.counters.round_trip_micros += time.as_micros() as u64;
+        }
     }
 
     /// Passes on what a publisher's packet brings.

@@ -1,8 +1,8 @@
 //! RTCP (RFC 3550, RFC 4585): what a subscriber's feedback asks for, and the server's reports.
 
 use crate::rtcp::{
-    FIR, GOODBYE, NACK, PAYLOAD_FEEDBACK, PLI, RECEIVER_REPORT, SENDER_REPORT, SOURCE_DESCRIPTION,
-    TRANSPORT_FEEDBACK, header, packets, word,
+    APPLICATION, FIR, GOODBYE, NACK, PAYLOAD_FEEDBACK, PLI, RECEIVER_REPORT, SENDER_REPORT,
+    SOURCE_DESCRIPTION, TRANSPORT_FEEDBACK, header, packets, word,
 };
 
 /// What a subscriber asks for.
@@ -20,6 +20,24 @@ pub(crate) enum Feedback {
         /// The source.
         ssrc: u32,
     },
+    /// What has arrived of a source (RFC 3550 §6.4.1).
+    Received(Received),
+    /// The rate that gets through to the subscriber, as it estimates (REMB), in bits a second.
+    Estimate(u64),
+}
+
+/// What has arrived of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) ssrc: u32,
+    /// Of 256 packets since the report before.
+    pub(crate) fraction_lost: u8,
+    /// Packets lost in all; less than none where some came twice.
+    pub(crate) lost: i32,
+    /// The middle of the date of the latest sender report; zero for none.
+    pub(crate) sender_report: u32,
+    /// How long before this report it came, in 65536ths of a second.
+    pub(crate) delay: u32,
 }
 
 /// Packets that one datagram may report as lost: more are a storm, or a lie.
@@ -53,10 +71,45 @@ pub(crate) fn read(compound: &[u8]) -> Vec<Feedback> {
                 let ssrc = word(packet.body, 8);
                 feedback.extend(ssrc.map(|ssrc| Feedback::KeyframeWanted { ssrc }));
             }
+            (PAYLOAD_FEEDBACK, APPLICATION) => {
+                feedback.extend(estimate(packet.body).map(Feedback::Estimate));
+            }
+            (RECEIVER_REPORT, count) => feedback.extend(blocks(packet.body, 4, count)),
+            // Its sender's own part is ahead of the blocks.
+            (SENDER_REPORT, count) => feedback.extend(blocks(packet.body, 24, count)),
             _ => {}
         }
     }
+    feedback.truncate(PIECES);
     feedback
+}
+
+/// The blocks of a report, which begin at a byte.
+fn blocks(body: &[u8], begin: usize, count: u8) -> impl Iterator<Item = Feedback> {
+    let blocks = body.get(begin..).unwrap_or_default().chunks_exact(24);
+    blocks.take(count.into()).filter_map(|block| {
+        let counts = word(block, 4)?;
+        Some(Feedback::Received(Received {
+            ssrc: word(block, 0)?,
+            fraction_lost: (counts >> 24) as u8,
+            // The lower 24 bits, with the sign that the highest of them is.
+            lost: (counts << 8) as i32 >> 8,
+            sender_report: word(block, 16)?,
+            delay: word(block, 20)?,
+        }))
+    })
+}
+
+/// The rate of a receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03 §2.2).
+fn estimate(body: &[u8]) -> Option<u64> {
+    if body.get(8..12)? != b"REMB" {
+        return None;
+    }
+    let fields = word(body, 12)?;
+    let (exponent, mantissa) = (fields >> 18 & 0x3f, u64::from(fields & 0x3_ffff));
+    // What has no place in 64 bits is no rate.
+    let rate = mantissa.checked_shl(exponent)?;
+    (rate >> exponent == mantissa).then_some(rate)
 }
 
 fn lost_sequences(entries: &[u8], most: usize) -> Vec<u16> {
@@ -156,6 +209,49 @@ mod tests {
     }
 
     #[test]
+    fn reports_and_estimates_are_read() {
+        let block = |ssrc| {
+            let mut block = vec![0, 0, 0, ssrc, 9, 0xff, 0xff, 0xfe, 0, 0, 0, 1, 0, 0, 0, 2];
+            block.extend([0, 0, 0, 3, 0, 0, 0, 4]);
+            block
+        };
+        let received = |ssrc, lost| {
+            Feedback::Received(Received {
+                ssrc,
+                fraction_lost: 9,
+                lost,
+                sender_report: 3,
+                delay: 4,
+            })
+        };
+        let mut compound = vec![0x82, RECEIVER_REPORT, 0, 13, 0, 0, 0, 9];
+        compound.extend([block(5), block(6)].concat());
+        compound.extend([0x81, SENDER_REPORT, 0, 12, 0, 0, 0, 9]);
+        compound.extend([7; 20]);
+        compound.extend(block(7));
+        compound.extend([0x8f, PAYLOAD_FEEDBACK, 0, 5, 0, 0, 0, 9, 0, 0, 0, 0]);
+        compound.extend(*b"REMB");
+        compound.extend([1, 3 << 2 | 1, 0, 5, 0, 0, 0, 7]);
+        assert_eq!(
+            read(&compound),
+            [
+                received(5, -2),
+                received(6, -2),
+                received(7, -2),
+                Feedback::Estimate((0x1_0005) << 3)
+            ]
+        );
+        // More blocks than it says, fewer than it says, and a rate of 81 bits.
+        let mut lies = vec![0x80, RECEIVER_REPORT, 0, 7, 0, 0, 0, 9];
+        lies.extend(block(5));
+        lies.extend([0x9f, RECEIVER_REPORT, 0, 1, 0, 0, 0, 9]);
+        lies.extend([0x8f, PAYLOAD_FEEDBACK, 0, 5, 0, 0, 0, 9, 0, 0, 0, 0]);
+        lies.extend(*b"REMB");
+        lies.extend([1, 0xff, 0xff, 0xff, 0, 0, 0, 7]);
+        assert_eq!(read(&lies), []);
+    }
+
+    #[test]
     fn lengths_that_lie_and_storms_are_cut() {
         assert!(read(&[0x81, TRANSPORT_FEEDBACK, 0xff, 0xff, 1, 2, 3, 4]).is_empty());
         assert!(read(&[0x81, TRANSPORT_FEEDBACK, 0, 0]).is_empty());
@@ -167,7 +263,7 @@ mod tests {
         assert!(feedback.len() <= PIECES);
         let lost = feedback.iter().map(|piece| match piece {
             Feedback::Lost { sequences, .. } => sequences.len(),
-            Feedback::KeyframeWanted { .. } => 0,
+            Feedback::KeyframeWanted { .. } | Feedback::Received(_) | Feedback::Estimate(_) => 0,
         });
         assert!(lost.sum::<usize>() <= LOST);
     }

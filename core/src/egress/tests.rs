@@ -61,7 +61,7 @@ const OUTGOING: Outgoing = Outgoing {
 
 #[test]
 fn nothing_leaves_without_keys() {
-    let track = egress().senders.remove(0).track;
+    let track = egress().senders[0].take().unwrap().track;
     let mut egress = Egress::new(vec![track], String::new());
     let now = Instant::now();
     assert_eq!(
@@ -69,7 +69,7 @@ fn nothing_leaves_without_keys() {
         None
     );
     assert_eq!(made(|bytes| egress.report(now, 0, bytes)), None);
-    assert_eq!(egress.open(&[0x80; 40]), Err(Failed));
+    assert_eq!(egress.open(0, &[0x80; 40]), Err(Failed));
 }
 
 #[test]
@@ -161,7 +161,11 @@ fn a_report_tells_the_timestamp_of_its_own_moment() {
     );
     made(|bytes| egress.send(now, MediaKind::Video, &packet(None), OUTGOING, bytes)).unwrap();
     let later = now + Duration::from_millis(500);
-    let sent = egress.senders[1].report(later, 77).unwrap();
+    let sent = egress.senders[1]
+        .as_ref()
+        .unwrap()
+        .report(later, 77)
+        .unwrap();
     let expected = Sent {
         ssrc: 20,
         ntp: 77,
@@ -188,4 +192,92 @@ fn the_keys_of_a_connection_do_not_change() {
     let after =
         made(|bytes| egress.send(now, MediaKind::Video, &packet(None), OUTGOING, bytes)).unwrap();
     assert_eq!(before, after);
+}
+
+/// A receiver report about a source.
+fn report(ssrc: u32, lost: i32, sender_report: u32, delay: u32) -> Vec<u8> {
+    let mut compound = vec![0x81, 201, 0, 7, 0, 0, 0, 9];
+    let lost = lost as u32 & 0xff_ffff;
+    for word in [ssrc, 3 << 24 | lost, 0, 0, sender_report, delay] {
+        compound.extend(word.to_be_bytes());
+    }
+    compound
+}
+
+#[test]
+fn reports_say_how_well_a_subscriber_is_reached() {
+    let mut egress = egress();
+    // The keys of both directions are alike here: what the client seals is sealed by the server's.
+    let keys = Keys {
+        profile: Profile::Aes128Gcm,
+        material: vec![1; 56],
+    };
+    let mut client = keys.rtcp_sealer().unwrap();
+    let now = Instant::now();
+    for sequence in 0..100 {
+        let outgoing = Outgoing {
+            sequence,
+            ..OUTGOING
+        };
+        made(|bytes| egress.send(now, MediaKind::Video, &packet(None), outgoing, bytes)).unwrap();
+    }
+    let mut hear = |egress: &mut Egress, ntp, mut compound: Vec<u8>| {
+        client.seal(&mut compound).unwrap();
+        egress.open(ntp, &compound).unwrap()
+    };
+    let second = 1 << 32;
+    let half = 32_768;
+    let first = hear(&mut egress, 10 * second, report(20, 7, 9 << 16, half));
+    assert_eq!(first.lost, 7);
+    assert_eq!(first.round_trip, Some(Duration::from_millis(500)));
+    let again = hear(&mut egress, 10 * second, report(20, 9, 0, 0));
+    assert_eq!((again.lost, again.round_trip), (2, None));
+    // Lies: more than were sent, fewer than before, an answer before the question, of another.
+    assert_eq!(hear(&mut egress, 0, report(20, 8_000_000, 0, 0)).lost, 91);
+    assert_eq!(hear(&mut egress, 0, report(20, -5, 0, 0)).lost, 0);
+    let early = hear(&mut egress, 10 * second, report(20, 0, 10 << 16, 1));
+    assert_eq!(early.round_trip, None);
+    assert_eq!(
+        hear(&mut egress, 10 * second, report(21, 9, 9 << 16, 0)),
+        Heard::default()
+    );
+    let mut estimate = vec![0x8f, 206, 0, 5, 0, 0, 0, 9, 0, 0, 0, 0];
+    estimate.extend(*b"REMB");
+    estimate.extend([1, 0, 3, 0xe8, 0, 0, 0, 20]);
+    hear(&mut egress, 0, estimate);
+    let expected = Quality {
+        lost: 100,
+        fraction_lost: 3,
+        round_trip: Some(Duration::from_millis(500)),
+        estimate: Some(1_000),
+    };
+    assert_eq!(egress.quality(), expected);
+}
+
+#[test]
+fn wishes_are_those_of_the_subscribers_own_tracks() {
+    let mut egress = egress();
+    let keys = Keys {
+        profile: Profile::Aes128Gcm,
+        material: vec![1; 56],
+    };
+    let mut client = keys.rtcp_sealer().unwrap();
+    let mut compound = Vec::new();
+    for ssrc in [10, 20, 30, 40] {
+        compound.extend([0x81, 205, 0, 3, 0, 0, 0, 9, 0, 0, 0, ssrc, 0, ssrc, 0, 0]);
+        compound.extend([0x81, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, ssrc]);
+    }
+    client.seal(&mut compound).unwrap();
+    let heard = egress.open(0, &compound).unwrap();
+    let again = |kind, sequence| Wish::Again(kind, vec![sequence]);
+    assert_eq!(
+        heard.wishes,
+        [
+            again(MediaKind::Audio, 10),
+            Wish::Keyframe,
+            again(MediaKind::Video, 20),
+            Wish::Keyframe
+        ]
+    );
+    assert_eq!(egress.open(0, &compound), Err(Failed), "it comes again");
 }

@@ -58,7 +58,7 @@ impl Peer {
             .map_err(|_| bad(&"it could not be negotiated"))
             .flatten()?;
         let mut peer = Self {
-            rtc,
+            rtc: Box::new(rtc),
             key: blueprint.key,
             flow,
             client: blueprint.client,

@@ -149,7 +149,7 @@ impl State {
 
     /// The date of an instant as NTP has it: the machine's time begins at a fixed date, and
     /// players use differences only.
-    fn ntp(&self, now: Instant) -> u64 {
+    pub(super) fn ntp(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.begun) + epoch::BEGINNING + NTP_BEFORE_UNIX;
         let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
         // NTP's 32 bits of seconds begin anew in 2036.

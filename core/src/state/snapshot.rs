@@ -80,6 +80,14 @@ pub struct PlayerState {
     pub addresses: Vec<String>,
     /// The time since it was last heard of.
     pub consent_age: Option<Duration>,
+    /// Packets that it has reported as lost on the way.
+    pub lost: u32,
+    /// How many of a hundred, by its latest report.
+    pub loss_percent: f32,
+    /// The time to it and back, by its latest report.
+    pub round_trip: Option<Duration>,
+    /// The rate that gets through to it, as it estimates, in bits a second.
+    pub estimate: Option<u64>,
 }
 
 impl State {
@@ -133,6 +141,7 @@ impl State {
         let participant = room.and_then(|room| room.participant(player.client));
         let peer = player.destination.peer();
         let peer = peer.and_then(|peer| self.peers.get(peer));
+        let quality = peer.map(crate::peer::Peer::quality).unwrap_or_default();
         PlayerState {
             identity: participant.map(|participant| participant.identity.clone()),
             client: player.client,
@@ -142,6 +151,10 @@ impl State {
             catching_up: player.replay.is_some(),
             addresses: peer.map(addresses).unwrap_or_default(),
             consent_age: peer.map(|peer| now.saturating_duration_since(peer.consented)),
+            lost: quality.lost,
+            loss_percent: f32::from(quality.fraction_lost) * 100.0 / 256.0,
+            round_trip: quality.round_trip,
+            estimate: quality.estimate,
         }
     }
 }
