@@ -1,1 +1,4 @@
-//! Shared set-up of the benches.
+//! What the benches share.
+
+pub mod call;
+pub mod counting;

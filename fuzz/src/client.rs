@@ -85,6 +85,8 @@ pub struct Client {
     pub ignored_requests: usize,
     /// What the payloads that it sends are marked with, beside their numbers.
     pub mark: u32,
+    /// It sends nothing by itself, only what [`Client::send_video`] is given.
+    pub silent: bool,
     /// The pictures sent so far.
     pub pictures: u64,
     sounds: u64,
@@ -157,6 +159,7 @@ impl Client {
             level: -127,
             ignored_requests: 0,
             mark: 0,
+            silent: false,
             pictures: 0,
             sounds: 0,
             sequence: 1 + seed.0[7] as u64 * 251,
@@ -195,7 +198,7 @@ impl Client {
     }
 
     fn own_deadline(&self) -> Instant {
-        if self.connected && self.sends && !self.closed {
+        if self.sends_now() {
             let picture = if self.video.is_some() {
                 self.next_picture
             } else {
@@ -214,7 +217,7 @@ impl Client {
 
     /// Does what is due, and returns the datagrams to send with their destinations.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<(SocketAddr, Vec<u8>)> {
-        if self.connected && self.sends && !self.closed {
+        if self.sends_now() {
             self.write_due(now);
         }
         if let Some(decoder) = &mut self.decoder
@@ -284,6 +287,20 @@ impl Client {
                 api.declare_stream_tx(other(ssrc), rtx.map(other), mid, None);
             }
         });
+    }
+
+    /// Sends one packet of its picture, and returns the datagrams to send.
+    pub fn send_video(&mut self, now: Instant, payload: Vec<u8>) -> Vec<(SocketAddr, Vec<u8>)> {
+        if let Some(mid) = self.video {
+            self.sequence = self.sequence.wrapping_add(1);
+            let timestamp = (self.sequence as u32).wrapping_mul(3_600);
+            self.write(now, mid, self.sequence, timestamp, true, payload);
+        }
+        self.drain(now)
+    }
+
+    fn sends_now(&self) -> bool {
+        self.connected && self.sends && !self.closed && !self.silent
     }
 
     /// The number that a payload is marked with.

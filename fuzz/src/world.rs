@@ -435,6 +435,17 @@ impl World {
         self.addresses.insert(outside, key);
     }
 
+    /// Forgets all clients but the first ones, with what is on the way to them.
+    pub fn forget_clients(&mut self, keep: usize) {
+        self.clients.truncate(keep);
+        self.clients.shrink_to_fit();
+        self.addresses.retain(|_, key| *key < keep);
+        self.flights.retain(|_, (end, _)| match end {
+            End::Client { key, .. } => *key < keep,
+            End::Server { .. } => false,
+        });
+    }
+
     /// The news that one client was told.
     pub fn news(&self, client: u64) -> Vec<&News> {
         let of_client = self
