@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::config::{Flags, SETTINGS};
-use crate::load;
+use crate::{load, replay};
 
 const ABOUT: &str = "Parlor, a video-conference server: rooms for browsers, over WebRTC";
 
@@ -27,6 +27,8 @@ pub enum Asked {
     Serve(Flags),
     /// Load for one.
     Load(Box<load::Options>),
+    /// A recorded call again.
+    Replay(Box<replay::Options>),
 }
 
 /// Reads the command line. What is wrong with it, and `--help`, is clap's error to print.
@@ -38,6 +40,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, cla
             Ok(options) => Ok(Asked::Load(Box::new(options))),
             Err(why) => Err(command.error(ErrorKind::ValueValidation, why)),
         },
+        Some(("replay", matches)) => Ok(Asked::Replay(Box::new(replay::options(matches)))),
         Some((_, matches)) => Ok(Asked::Serve(flags(matches))),
         None => Ok(Asked::Serve(flags(&matches))),
     }
@@ -58,6 +61,7 @@ pub fn command() -> Command {
                 .args(arguments()),
         )
         .subcommand(load::command())
+        .subcommand(replay::command())
         .args(arguments())
 }
 

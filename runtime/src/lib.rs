@@ -22,6 +22,7 @@ pub mod load;
 pub mod logs;
 mod net;
 mod pages;
+pub mod replay;
 mod server;
 mod tls;
 mod worker;

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 use parlor::cli::{self, Asked};
 use parlor::load::{self, Options};
-use parlor::{Server, Settings, config, logs};
+use parlor::{Server, Settings, config, logs, replay};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let flags = match cli::parse(std::env::args_os()) {
         Ok(Asked::Serve(flags)) => flags,
         Ok(Asked::Load(options)) => return load_server(*options),
+        Ok(Asked::Replay(options)) => return replay_journals(&options),
         Err(error) => error.exit(),
     };
     let env: BTreeMap<String, String> = std::env::vars_os()
@@ -85,6 +86,22 @@ fn load_server(options: Options) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             say(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Fails where something came out otherwise than it had.
+fn replay_journals(options: &replay::Options) -> ExitCode {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let replayed = replay::run(options, &mut out);
+    // Whoever started it may have closed its output.
+    let _ = out.flush();
+    match replayed {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&error);
             ExitCode::FAILURE
         }
     }
