@@ -4,19 +4,37 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The libraries below the machine whose work is on the wire.
+const BELOW: [&str; 7] = [
+    "str0m",
+    "str0m-proto",
+    "is",
+    "dimpl",
+    "chacha20",
+    "fastrand",
+    "p256",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let sources = root.join("core/src");
-    let mut files = vec![root.join("core/Cargo.toml"), root.join("Cargo.lock")];
-    println!("cargo::rerun-if-changed={}", sources.display());
-    for file in &files {
-        println!("cargo::rerun-if-changed={}", file.display());
+    let locked = root.join("Cargo.lock");
+    let mut files = Vec::new();
+    for path in [&sources, &locked] {
+        println!("cargo::rerun-if-changed={}", path.display());
     }
     collect(&sources, &mut files)?;
     files.sort();
     let mut hash = Fnv::default();
     for file in files {
         hash.add(&fs::read(file)?);
+    }
+    let locked = fs::read_to_string(locked)?;
+    for package in locked.split("[[package]]") {
+        let name = |name| package.contains(&format!("\nname = \"{name}\"\n"));
+        if BELOW.into_iter().any(name) {
+            hash.add(package.as_bytes());
+        }
     }
     println!("cargo::rustc-env=PARLOR_MACHINE={:016x}", hash.0);
     Ok(())
