@@ -397,7 +397,11 @@ impl State {
         };
         let role = peer.role;
         match news {
-            PeerNews::Live => self.on_live(now, key),
+            PeerNews::Live => {
+                // What came before is not for who is there from here on.
+                self.spread_all();
+                self.on_live(now, key);
+            }
             PeerNews::Closed => self.end_peer(now, key, EndReason::Closed),
             PeerNews::Lost(lost) => self.on_lost(now, key, lost),
             PeerNews::Validated(path) => self.on_validated(now, key, path),
