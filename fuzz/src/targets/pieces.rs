@@ -35,7 +35,7 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-/// An input for what reads [`Pieces`].
+/// An input for what reads pieces.
 pub fn joined<'a>(pieces: impl IntoIterator<Item = (u8, &'a [u8])>) -> Vec<u8> {
     let mut joined = Vec::new();
     for (number, bytes) in pieces {
