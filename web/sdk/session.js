@@ -12,7 +12,7 @@ import { Room } from './room.js';
 /**
  * @typedef {object} ConnectOptions
  * @property {string} [urlServer] `ws://` or `wss://`; the page's own host and port without it
- * @property {string} username who to be in rooms
+ * @property {string} [username] who to be in rooms; who has none enters none
  * @property {string} [token] handed to the server as it is
  * @property {string} [appKey]
  * @property {RTCConfiguration} [mediaOptions] for every peer connection
@@ -97,7 +97,7 @@ export class Session extends Emitter {
   }
 
   username() {
-    return this.#options.username;
+    return this.#options.username ?? '';
   }
 
   /** One of `SESSION_STATUS`. */

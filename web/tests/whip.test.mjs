@@ -22,8 +22,11 @@ async function exchange({ path, sends }) {
     connection.addTransceiver('video', { direction: 'recvonly' });
     const video = document.createElement('video');
     video.autoplay = true;
-    connection.ontrack = (event) => (video.srcObject = event.streams[0]);
-    document.body.append(video);
+    connection.ontrack = (event) => {
+      video.srcObject = event.streams[0];
+      // The one picture of the page: an offer that is refused shows none.
+      document.body.append(video);
+    };
   }
   await connection.setLocalDescription();
   const response = await fetch(path, {
