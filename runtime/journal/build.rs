@@ -16,7 +16,7 @@ const BELOW: [&str; 7] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let sources = root.join("core/src");
     let locked = root.join("Cargo.lock");
     let mut files = Vec::new();
