@@ -51,7 +51,8 @@ export class Leg {
     session._legs.set(this.id, this);
     try {
       prepare(this.connection);
-      await this.connection.setLocalDescription(await this.connection.createOffer());
+      const offer = await this.connection.createOffer();
+      await this.connection.setLocalDescription(direction === 'play' ? inStereo(offer) : offer);
     } catch (error) {
       this.#break(`No offer could be made: ${error}`);
       return;
@@ -155,4 +156,17 @@ export class Leg {
     const handlers = this.#handlers;
     if (handlers) handlers.onBroken(why);
   }
+}
+
+/**
+ * The offer, with stereo asked for: browsers play Opus in mono otherwise, whatever is in it
+ * (RFC 7587 §7.1).
+ *
+ * @param {RTCSessionDescriptionInit} offer
+ * @returns {RTCSessionDescriptionInit}
+ */
+function inStereo({ type, sdp = '' }) {
+  const opus = /^a=rtpmap:(\d+) opus\/48000\/2$/im.exec(sdp)?.[1];
+  const parameters = new RegExp(`^a=fmtp:${opus} (?!.*\\bstereo=).*$`, 'm');
+  return { type, sdp: sdp.replace(parameters, '$&;stereo=1') };
 }
