@@ -4,7 +4,7 @@ use crate::config::{AudioCodec, VideoCodec};
 use crate::request::MediaKind;
 
 /// A codec with the parameters that decide whether two sides can talk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Codec {
     Opus,
     Pcmu,
@@ -14,7 +14,7 @@ pub(crate) enum Codec {
 }
 
 /// The parameters of H.264 (RFC 6184 §8.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct H264 {
     /// `profile-level-id`: profile_idc, profile-iop and level_idc, a byte each.
     pub(crate) profile_level_id: u32,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::limits::Limits;
+use crate::relay::Team;
 
 /// A video codec that can be forwarded.
 #[derive(
@@ -43,6 +44,9 @@ pub struct Config {
     pub ice_timeout: Duration,
     /// The bounds.
     pub limits: Limits,
+    /// The workers beside this one.
+    #[serde(default)]
+    pub team: Team,
 }
 
 impl Default for Config {
@@ -53,6 +57,7 @@ impl Default for Config {
             audio_codecs: vec![AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma],
             ice_timeout: Duration::from_secs(15),
             limits: Limits::default(),
+            team: Team::default(),
         }
     }
 }

@@ -69,6 +69,12 @@ counters! {
     counter ingested = "parlor_ingested_packets_total";
     /// Packets passed on to subscribers.
     counter forwarded = "parlor_forwarded_packets_total";
+    /// Publications of other workers that are played here.
+    gauge relays = "parlor_relays";
+    /// Packets passed on to other workers.
+    counter relayed = "parlor_relayed_packets_total";
+    /// Packets that other workers had no room for.
+    counter relay_refused = "parlor_relay_refused_packets_total";
     /// Packets sent again to subscribers that lost them.
     counter resent = "parlor_resent_packets_total";
     /// Packets that subscribers reported as lost on the way to them.

@@ -2,7 +2,7 @@
 
 use crate::config::{AudioCodec, VideoCodec};
 use crate::names::{Identity, PublicationName, RoomName};
-use crate::request::{ClientId, MediaId, MediaKind};
+use crate::request::{ClientId, MediaId, MediaKind, Reply, RequestError};
 
 /// News for one client.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -84,6 +84,13 @@ pub enum News {
         /// The video codecs that the player offered.
         video: Vec<VideoCodec>,
     },
+    /// The answer to the request that [`Reply::Later`] was given to.
+    Answered {
+        /// Which subscription of the client.
+        media: MediaId,
+        /// The answer, as [`Sfu::handle_request`](crate::Sfu::handle_request) gives it.
+        result: Result<Reply, RequestError>,
+    },
     /// A publication or subscription of the client is connected: media can flow.
     Live {
         /// Which.
@@ -115,7 +122,7 @@ pub enum News {
 }
 
 /// Why a publication or subscription has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum EndReason {
     /// The publication that was played is over.
     PublisherStopped,

@@ -9,6 +9,7 @@ use crate::egress::ring::{Extensions, Packet};
 use crate::forwarder::Incoming;
 use crate::limits;
 use crate::media_packet::MediaPacket;
+use crate::relay::RelayedPacket;
 use crate::request::MediaKind;
 
 /// The numbering of an ingest's packets, and what is kept of its picture.
@@ -23,7 +24,7 @@ pub(crate) struct Ingest {
 
 /// What has come since the latest key frame: a group of pictures.
 #[derive(Debug, Default)]
-struct Gop {
+pub(crate) struct Gop {
     /// Counts key frames, so that a way through an earlier group is known as such.
     generation: u64,
     packets: Vec<(Packet, Incoming)>,
@@ -125,17 +126,19 @@ impl Ingest {
         })
     }
 
+    /// What is kept of its picture.
+    pub(crate) fn past(&self) -> &Gop {
+        &self.gop
+    }
+}
+
+impl Gop {
     /// A replay from the latest key frame, if there is something to replay.
     pub(crate) fn replay(&self, now: Instant) -> Option<Replay> {
-        let Gop {
-            generation,
-            packets,
-            ..
-        } = &self.gop;
-        let (_, first) = packets.first()?;
+        let (_, first) = self.packets.first()?;
         let recent = now.saturating_duration_since(first.arrived) <= limits::GOP_AGE;
         recent.then_some(Replay {
-            generation: *generation,
+            generation: self.generation,
             next: 0,
             due: now,
         })
@@ -144,21 +147,27 @@ impl Ingest {
     /// The next piece of a replay.
     pub(crate) fn piece(&self, now: Instant, replay: Replay) -> Piece {
         // A later key frame is gone on with: what lies before it shows as a loss.
-        let same = replay.generation == self.gop.generation;
+        let same = replay.generation == self.generation;
         let from = if same { replay.next } else { 0 };
-        let left = self.gop.packets.get(from..).unwrap_or_default();
+        let left = self.packets.get(from..).unwrap_or_default();
         let packets: Vec<_> = left.iter().take(PIECE).cloned().collect();
         let rest = (left.len() > packets.len()).then(|| Replay {
-            generation: self.gop.generation,
+            generation: self.generation,
             next: from + packets.len(),
             due: now + PAUSE,
         });
         Piece { packets, rest }
     }
-}
 
-impl Gop {
-    fn keep(&mut self, packet: &Packet, incoming: Incoming) {
+    /// The packets, oldest first, for another worker.
+    pub(crate) fn told(&self, now: Instant) -> Vec<RelayedPacket> {
+        let past = |(packet, incoming): &(Packet, Incoming)| {
+            RelayedPacket::new(now, MediaKind::Video, packet, *incoming)
+        };
+        self.packets.iter().map(past).collect()
+    }
+
+    pub(crate) fn keep(&mut self, packet: &Packet, incoming: Incoming) {
         let begins = incoming.entry
             && self.packets.last().is_none_or(|(last, _)| {
                 // Parameter sets and the slices behind them are one picture.

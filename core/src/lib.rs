@@ -26,6 +26,7 @@ mod media_packet;
 mod names;
 pub mod observe;
 mod peer;
+mod relay;
 mod request;
 mod rtcp;
 mod rtp;
@@ -47,6 +48,7 @@ pub use event::{EndReason, Event, News};
 pub use limits::Limits;
 pub use media_packet::{MediaPacket, SinkPacket};
 pub use names::{Identity, NameError, Place, PublicationName, RoomName};
+pub use relay::{Relay, Team, WorkerId};
 pub use request::{
     ClientId, MediaId, MediaKind, Member, Muted, Reply, Request, RequestError, ResumeToken, Said,
     TooMany, VideoFormat,

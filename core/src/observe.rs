@@ -5,6 +5,7 @@
 use crate::codec::{Codec, H264};
 use crate::config::VideoCodec;
 use crate::forwarder::is_entry;
+use crate::names::{PublicationName, RoomName};
 use crate::request::{ClientId, MediaId};
 use crate::srtp::Keys;
 use crate::srtp::watch::{self, Watch};
@@ -22,6 +23,19 @@ pub enum Observation {
         media: MediaId,
         /// Reads the media that it carries.
         reader: Box<Reader>,
+    },
+    /// A client of another worker plays something here: see [`crate::Relay`].
+    Guest {
+        /// Whose stream, by the other worker's numbers.
+        client: ClientId,
+        /// Which.
+        media: MediaId,
+        /// Where the publication is; `None` outside of rooms.
+        room: Option<RoomName>,
+        /// The publication.
+        name: PublicationName,
+        /// The SDP answer.
+        answer: String,
     },
 }
 

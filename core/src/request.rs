@@ -274,6 +274,13 @@ pub enum Reply {
     },
     /// Whether the publication is there.
     Available(bool),
+    /// The answer is made elsewhere: it comes as [`News::Answered`](crate::News::Answered), once,
+    /// whatever becomes of the stream meanwhile. Given to [`Request::Subscribe`] and
+    /// [`Request::Watch`] only.
+    Later {
+        /// Which subscription of the client.
+        media: MediaId,
+    },
 }
 
 /// Why a request was refused. The text is a sentence for the one who asked.

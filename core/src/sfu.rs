@@ -7,8 +7,8 @@ use crate::entropy::{Entropy, Seed};
 use crate::observe::{Observation, RoomState};
 use crate::state::{Draws, State};
 use crate::{
-    Batch, ClientId, Config, Counters, Datagram, Deadline, Event, MediaId, MediaPacket, Reply,
-    Request, RequestError, RoomName, SinkPacket,
+    Batch, ClientId, Config, Counters, Datagram, Deadline, Event, MediaId, MediaPacket, Relay,
+    Reply, Request, RequestError, RoomName, SinkPacket, WorkerId,
 };
 
 /// The rooms of one worker, their peers and the media between them.
@@ -18,8 +18,8 @@ use crate::{
 ///
 /// After every `handle_*` call the caller takes out what there is, in this order: datagrams by
 /// [`Sfu::poll_transmit`], news by [`Sfu::poll_event`], media of sinks by
-/// [`Sfu::poll_media`], all until there are none, and then the next
-/// deadline by [`Sfu::poll_timeout`]. Instants must not go back.
+/// [`Sfu::poll_media`], messages to other workers by [`Sfu::poll_relay`], all until there are none,
+/// and then the next deadline by [`Sfu::poll_timeout`]. Instants must not go back.
 pub struct Sfu {
     entropy: Entropy,
     state: State,
@@ -68,6 +68,21 @@ impl Sfu {
         entropy.lend(|| state.handle_media(now, client, media, packet));
     }
 
+    /// Takes a message of another worker in; those of one come in the order in which its
+    /// [`Sfu::poll_relay`] gave them.
+    pub fn handle_relay(&mut self, now: Instant, from: WorkerId, relay: Relay) {
+        let Self { entropy, state } = self;
+        let draws = relay.draws().then(|| Draws::new(entropy));
+        entropy.lend(|| state.handle_relay(now, from, relay, draws));
+    }
+
+    /// Takes a packet back that its worker had no room for. Packets alone may be lost: see
+    /// [`Relay::is_packet`].
+    pub fn handle_relay_refused(&mut self, now: Instant, relay: &Relay) {
+        let Self { entropy, state } = self;
+        entropy.lend(|| state.handle_relay_refused(now, relay));
+    }
+
     /// Does what is due at `now`. Early or repeated calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         let Self { entropy, state } = self;
@@ -97,6 +112,11 @@ impl Sfu {
     /// The next packet for a sink.
     pub fn poll_media(&mut self) -> Option<SinkPacket> {
         self.state.poll_media()
+    }
+
+    /// The next message to another worker.
+    pub fn poll_relay(&mut self) -> Option<(WorkerId, Relay)> {
+        self.state.poll_relay()
     }
 
     /// When to come back, and why.

@@ -4,6 +4,7 @@ mod check;
 mod forward;
 mod ingest;
 mod media;
+mod relay;
 mod rooms;
 pub(crate) mod snapshot;
 mod speaking;
@@ -26,6 +27,7 @@ use crate::limits;
 use crate::media_packet::SinkPacket;
 use crate::observe::Observation;
 use crate::peer::{Lost, Outbox, Path, Peer, PeerNews, Role, SENT_SOURCES};
+use crate::relay::{Relay, WorkerId};
 use crate::request::{ClientId, Reply, Request, RequestError};
 use crate::srtp::Failed;
 use crate::stun::{self, Protocol};
@@ -106,6 +108,8 @@ pub(crate) struct State {
     events: VecDeque<Event>,
     /// Packets for sinks.
     media: VecDeque<SinkPacket>,
+    /// Messages to other workers.
+    relays: VecDeque<(WorkerId, Relay)>,
     counters: Counters,
     /// The first instant that was given.
     begun: Instant,
@@ -128,6 +132,7 @@ impl State {
             spread: Spread::default(),
             events: VecDeque::new(),
             media: VecDeque::new(),
+            relays: VecDeque::new(),
             counters: Counters::default(),
             latest: now,
         }
@@ -490,7 +495,8 @@ impl State {
             && self.spread.is_empty()
             && self.outbox.news.is_empty()
             && self.events.is_empty()
-            && self.media.is_empty();
+            && self.media.is_empty()
+            && self.relays.is_empty();
         gone && told
     }
 
@@ -526,8 +532,10 @@ impl State {
             rooms: self.tables.rooms.len() as u64,
             participants: participants.sum::<usize>() as u64,
             peers: self.peers.len() as u64,
-            publications: self.tables.publications.len() as u64,
-            subscriptions: self.tables.subscriptions.len() as u64,
+            publications: (self.tables.publications.len() - self.tables.relayed.len()) as u64,
+            // Each is counted where its connection is.
+            subscriptions: (self.tables.subscriptions.len() - self.tables.handed_on) as u64,
+            relays: self.tables.relayed.len() as u64,
             ..self.counters
         }
     }

@@ -8,9 +8,10 @@ use slotmap::{SlotMap, new_key_type};
 use crate::egress::ring::Ring;
 use crate::forwarder::Forwarder;
 use crate::history::History;
-use crate::ingest::{Ingest, Replay};
+use crate::ingest::{Gop, Ingest, Replay};
 use crate::names::{Identity, PublicationName, RoomName};
 use crate::peer::Path;
+use crate::relay::{PlayerId, StreamId, WorkerId};
 use crate::request::{ClientId, MediaId, MediaKind, Muted, ResumeToken};
 use crate::sdp::narrow::Codecs;
 use crate::speaker::Speaker;
@@ -96,6 +97,8 @@ pub(crate) struct Publication {
     pub(crate) announced: bool,
     pub(crate) muted: Muted,
     pub(crate) subscriptions: Vec<SubscriptionKey>,
+    /// The other workers that play it.
+    pub(crate) relays: Vec<RelayTo>,
     pub(crate) keyframes: Keyframes,
     /// The latest packets of the picture, to be sent again.
     pub(crate) ring: Ring,
@@ -123,13 +126,50 @@ pub(crate) enum Origin {
     Peer(PeerKey),
     /// The caller brings them.
     Ingest(Box<Ingest>),
+    /// Another worker, whose publication this is.
+    Relay(Box<RelayFrom>),
+}
+
+/// Another worker that plays a publication.
+#[derive(Debug)]
+pub(crate) struct RelayTo {
+    pub(crate) worker: WorkerId,
+    /// What it plays, as it was granted to the first of its players.
+    pub(crate) stream: StreamId,
+    pub(crate) subscriptions: Vec<SubscriptionKey>,
+}
+
+/// Another worker whose publication is played here.
+#[derive(Debug)]
+pub(crate) struct RelayFrom {
+    pub(crate) home: WorkerId,
+    pub(crate) stream: StreamId,
+    /// What the publisher has sent since its latest key frame, where it cannot be asked for one.
+    pub(crate) past: Option<Gop>,
 }
 
 impl Origin {
     pub(crate) fn peer(&self) -> Option<PeerKey> {
         match self {
             Self::Peer(key) => Some(*key),
-            Self::Ingest(_) => None,
+            Self::Ingest(_) | Self::Relay(_) => None,
+        }
+    }
+
+    /// What is kept since the latest key frame, where the publisher cannot be asked for one.
+    pub(crate) fn past(&self) -> Option<&Gop> {
+        match self {
+            Self::Peer(_) => None,
+            Self::Ingest(ingest) => Some(ingest.past()),
+            Self::Relay(relay) => relay.past.as_ref(),
+        }
+    }
+
+    /// What it is on its home, where that is another worker.
+    pub(crate) fn stream(&self) -> Option<StreamId> {
+        match self {
+            Self::Peer(_) | Self::Ingest(_) => None,
+            Self::Relay(relay) => Some(relay.stream),
         }
     }
 }
@@ -141,13 +181,19 @@ pub(crate) enum Destination {
     Peer(PeerKey),
     /// The caller takes them.
     Sink,
+    /// Another worker, which has the connection.
+    Relay {
+        worker: WorkerId,
+        /// The client has its answer.
+        answered: bool,
+    },
 }
 
 impl Destination {
     pub(crate) fn peer(self) -> Option<PeerKey> {
         match self {
             Self::Peer(key) => Some(key),
-            Self::Sink => None,
+            Self::Sink | Self::Relay { .. } => None,
         }
     }
 }
@@ -170,12 +216,24 @@ pub(crate) struct Subscription {
     pub(crate) room: Option<RoomKey>,
     pub(crate) client: ClientId,
     pub(crate) media: MediaId,
+    /// Where the client is, if that is another worker.
+    pub(crate) home: Option<Home>,
     pub(crate) destination: Destination,
     pub(crate) live: bool,
     /// The way through what an ingest has sent since its latest key frame, while behind.
     pub(crate) replay: Option<Replay>,
     pub(crate) audio: Option<Forwarder>,
     pub(crate) video: Option<Forwarder>,
+}
+
+/// The worker that a player's client is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Home {
+    pub(crate) worker: WorkerId,
+    /// The subscription there.
+    pub(crate) player: PlayerId,
+    /// What it was granted there.
+    pub(crate) stream: StreamId,
 }
 
 impl Subscription {
@@ -190,6 +248,14 @@ impl Subscription {
         match kind {
             MediaKind::Audio => self.audio.as_mut(),
             MediaKind::Video => self.video.as_mut(),
+        }
+    }
+
+    /// Whether its client has the answer to its offer.
+    pub(crate) fn is_answered(&self) -> bool {
+        match self.destination {
+            Destination::Peer(_) | Destination::Sink => true,
+            Destination::Relay { answered, .. } => answered,
         }
     }
 
@@ -210,4 +276,17 @@ pub(crate) struct Tables {
     pub(crate) subscriptions: SlotMap<SubscriptionKey, Subscription>,
     /// Whose datagrams come by which way.
     pub(crate) paths: BTreeMap<Path, PeerKey>,
+    /// The publications of other workers.
+    pub(crate) relayed: BTreeMap<(WorkerId, StreamId), PublicationKey>,
+    /// The subscriptions for clients of other workers.
+    pub(crate) guests: BTreeMap<(WorkerId, PlayerId), SubscriptionKey>,
+    /// How many subscriptions have their connections on other workers.
+    pub(crate) handed_on: usize,
+}
+
+impl Tables {
+    /// The streams that have a connection here, or are brought or taken by the caller.
+    pub(crate) fn streams(&self) -> usize {
+        self.publications.len() - self.relayed.len() + self.subscriptions.len() - self.handed_on
+    }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use parlor_core::simulation::Randomness;
 use parlor_core::{
     Batch, Certificate, ClientId, Config, Datagram, Event, Identity, MediaId, MediaPacket, News,
-    Place, PublicationName, Reply, Request, RequestError, RoomName, Seed, SinkPacket,
+    Place, PublicationName, Reply, Request, RequestError, RoomName, Seed, SinkPacket, Team,
+    WorkerId,
 };
 use parlor_journal::{Cut, Fresh, Header, MACHINE, Recorder, Tape};
 use sha2::{Digest, Sha256};
@@ -22,8 +23,14 @@ pub type ClientKey = usize;
 
 #[derive(Clone, Copy)]
 enum End {
-    Server { source: SocketAddr },
-    Client { source: SocketAddr, key: ClientKey },
+    Server {
+        source: SocketAddr,
+        destination: SocketAddr,
+    },
+    Client {
+        source: SocketAddr,
+        key: ClientKey,
+    },
 }
 
 /// Makes datagrams out of one that a client sends.
@@ -33,6 +40,12 @@ pub type Intruder = Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>>>;
 pub struct World {
     /// The machine.
     pub sfu: Recorder,
+    /// A machine beside it that it hands players on to, if there is one.
+    pub second: Option<Recorder>,
+    /// What passes between the two is lost, as far as it may be.
+    pub relay_is_full: bool,
+    /// What passes between the two waits.
+    pub relay_is_held: bool,
     /// The present.
     pub now: Instant,
     /// The network, which may change at any time.
@@ -71,6 +84,8 @@ pub struct World {
     pub spent: Duration,
 }
 
+/// That of the machine beside it.
+const SECOND: ([u8; 4], u16) = ([192, 0, 2, 1], 50_001);
 /// Steps of a run where nothing else is said.
 const STEPS: u64 = 5_000_000;
 
@@ -88,6 +103,24 @@ impl World {
             candidates: vec![Self::SERVER.into()],
             ..config
         };
+        let second = (config.team.size > 1).then(|| {
+            let config = Config {
+                candidates: vec![SECOND.into()],
+                team: Team {
+                    own: WorkerId(1),
+                    ..config.team
+                },
+                ..config.clone()
+            };
+            let certificate = Certificate::from_seed(&server);
+            let seed = Seed(bytes);
+            let fresh = Fresh {
+                config,
+                certificate,
+                seed,
+            };
+            Recorder::new(fresh, base)
+        });
         let fresh = Fresh {
             config,
             certificate: Certificate::from_seed(&server),
@@ -95,6 +128,9 @@ impl World {
         };
         Self {
             sfu: Recorder::new(fresh, base),
+            second,
+            relay_is_full: false,
+            relay_is_held: false,
             now: base,
             network: Network::default(),
             clients: Vec::new(),
@@ -122,24 +158,30 @@ impl World {
     /// A world with an empty machine that is recorded.
     pub fn recorded(seed: u64, base: Instant, config: Config) -> Self {
         let mut world = Self::new(seed, base, config);
-        let fresh = world.sfu.fresh().clone();
-        let header = Header {
-            program: env!("CARGO_PKG_VERSION").into(),
-            machine: MACHINE.into(),
-            worker: 0,
-            date_ms: parlor_core::epoch::BEGINNING_MS,
-            begun_ns: 0,
-            made_of: fresh.clone(),
-        };
-        world.sfu.renew(fresh, Tape::new(&header, base), base);
+        for (worker, machine) in (0..).zip([Some(&mut world.sfu), world.second.as_mut()]) {
+            let Some(machine) = machine else { continue };
+            let fresh = machine.fresh().clone();
+            let header = Header {
+                program: env!("CARGO_PKG_VERSION").into(),
+                machine: MACHINE.into(),
+                worker,
+                date_ms: parlor_core::epoch::BEGINNING_MS,
+                begun_ns: 0,
+                made_of: fresh.clone(),
+            };
+            machine.renew(fresh, Tape::new(&header, base), base);
+        }
         world
     }
 
     /// Ends the record, and gives the journal.
     pub fn journal(&mut self) -> Vec<u8> {
-        let mut tape = self.sfu.take_tape().expect("it is recorded");
-        tape.end(Cut::Stopped);
-        tape.take(Vec::new())
+        journal(&mut self.sfu)
+    }
+
+    /// Ends the record of the machine beside it, and gives the journal.
+    pub fn second_journal(&mut self) -> Option<Vec<u8>> {
+        self.second.as_mut().map(journal)
     }
 
     /// Asks the machine for something.
@@ -147,7 +189,28 @@ impl World {
         let reply = self.sfu.handle_request(self.now, ClientId(client), request);
         self.note(format!("{reply:?}").as_bytes());
         self.drain();
-        reply
+        match reply {
+            Ok(Reply::Later { media }) if !self.relay_is_held => {
+                self.answer(ClientId(client), media)
+            }
+            reply => reply,
+        }
+    }
+
+    /// The answer that has come since it was promised.
+    fn answer(&mut self, client: ClientId, media: MediaId) -> Result<Reply, RequestError> {
+        let result_of = |event: &Event| {
+            let News::Answered { media: of, result } = &event.news else {
+                return None;
+            };
+            (event.client == client && *of == media).then(|| result.clone())
+        };
+        let position = self
+            .events
+            .iter()
+            .rposition(|event| result_of(event).is_some());
+        let event = self.events.remove(position.expect("an answer"));
+        result_of(&event).expect("it was found by it")
     }
 
     /// Lets a client enter a room.
@@ -248,9 +311,11 @@ impl World {
                     .map_or_else(|| sdp.clone(), |edit| edit(&sdp));
                 connection.accept(&sdp);
             }
-            Reply::Done | Reply::Joined { .. } | Reply::Sink { .. } | Reply::Available(_) => {
-                unreachable!("an offer is answered")
-            }
+            Reply::Done
+            | Reply::Joined { .. }
+            | Reply::Sink { .. }
+            | Reply::Available(_)
+            | Reply::Later { .. } => unreachable!("an offer is answered"),
         }
         self.addresses.insert(connection.outside, key);
         self.clients.push(connection);
@@ -274,6 +339,9 @@ impl World {
             let Some(next) = self.next().filter(|next| *next <= end) else {
                 self.now = end;
                 self.sfu.check();
+                if let Some(second) = &self.second {
+                    second.check();
+                }
                 return;
             };
             self.now = self.now.max(next);
@@ -283,7 +351,10 @@ impl World {
     }
 
     fn next(&self) -> Option<Instant> {
-        let machine = self.sfu.poll_timeout().map(|deadline| deadline.at);
+        let machines = [Some(&self.sfu), self.second.as_ref()];
+        let machines = machines.into_iter().flatten();
+        let machine = machines.filter_map(Recorder::poll_timeout);
+        let machine = machine.map(|deadline| deadline.at).min();
         let flight = self.flights.keys().next().map(|(at, _)| *at);
         let clients = self.clients.iter().filter(|client| !client.unplugged);
         let client = clients.map(Client::deadline).min();
@@ -303,22 +374,30 @@ impl World {
         {
             let (end, contents) = flight.remove();
             match end {
-                End::Server { source } => {
-                    let destination = Self::SERVER.into();
+                End::Server {
+                    source,
+                    destination,
+                } => {
                     let datagram = Datagram {
                         source,
                         destination,
                         contents: &contents,
                     };
-                    let begun = Instant::now();
-                    self.sfu.handle_datagram(now, datagram);
-                    let mut any = self.sfu.poll_transmit(&mut self.batch);
-                    self.spent += begun.elapsed();
-                    while any {
-                        self.deliver();
+                    if let Some(second) = &mut self.second
+                        && destination == SECOND.into()
+                    {
+                        second.handle_datagram(now, datagram);
+                    } else {
                         let begun = Instant::now();
-                        any = self.sfu.poll_transmit(&mut self.batch);
+                        self.sfu.handle_datagram(now, datagram);
+                        let mut any = self.sfu.poll_transmit(&mut self.batch);
                         self.spent += begun.elapsed();
+                        while any {
+                            self.deliver();
+                            let begun = Instant::now();
+                            any = self.sfu.poll_transmit(&mut self.batch);
+                            self.spent += begun.elapsed();
+                        }
                     }
                     self.drain();
                 }
@@ -334,6 +413,10 @@ impl World {
             .is_some_and(|deadline| deadline.at <= now)
         {
             self.sfu.handle_timeout(now);
+            self.drain();
+        }
+        if let Some(second) = &mut self.second {
+            second.handle_timeout(now);
             self.drain();
         }
         self.encode(now);
@@ -374,6 +457,41 @@ impl World {
             self.note(format!("{packet:?}").as_bytes());
             self.sunk.push((self.now, packet));
         }
+        if self.exchange() {
+            self.drain();
+        }
+    }
+
+    /// Takes out what the second machine has for the network, and passes on what the two have for
+    /// each other. Returns whether anything was passed.
+    fn exchange(&mut self) -> bool {
+        let mut passed = false;
+        while !self.relay_is_held
+            && let Some(second) = &mut self.second
+        {
+            let (own, other) = (WorkerId(0), WorkerId(1));
+            if let Some((to, relay)) = self.sfu.poll_relay() {
+                assert_eq!(to, other);
+                match self.relay_is_full && relay.is_packet() {
+                    true => self.sfu.handle_relay_refused(self.now, &relay),
+                    false => second.handle_relay(self.now, own, relay),
+                }
+            } else if let Some((to, relay)) = second.poll_relay() {
+                assert_eq!(to, own);
+                self.sfu.handle_relay(self.now, other, relay);
+            } else {
+                break;
+            }
+            passed = true;
+        }
+        while let Some(second) = &mut self.second
+            && second.poll_transmit(&mut self.batch)
+        {
+            self.deliver();
+        }
+        let told = self.second.as_mut().and_then(Recorder::poll_event);
+        assert_eq!(told, None, "its players' clients are not with it");
+        passed
     }
 
     fn deliver(&mut self) {
@@ -393,22 +511,30 @@ impl World {
 
     fn launch_from(&mut self, key: ClientKey, sent: Vec<(SocketAddr, Vec<u8>)>) {
         let source = self.clients[key].outside;
-        for (_, contents) in sent {
+        for (destination, contents) in sent {
             if let Some(tap) = &mut self.tap {
                 tap.push((source, contents.clone()));
             }
             let forged = self.intruder.as_mut().map(|forge| forge(&contents));
             for forged in forged.unwrap_or_default() {
-                self.launch(End::Server { source }, forged);
+                let end = End::Server {
+                    source,
+                    destination,
+                };
+                self.launch(end, forged);
             }
-            self.launch(End::Server { source }, contents);
+            let end = End::Server {
+                source,
+                destination,
+            };
+            self.launch(end, contents);
         }
     }
 
     fn launch(&mut self, end: End, contents: Vec<u8>) {
         let key = match &end {
             End::Client { key, .. } => Some(*key),
-            End::Server { source } => self.addresses.get(source).copied(),
+            End::Server { source, .. } => self.addresses.get(source).copied(),
         };
         let client = key.and_then(|key| self.clients.get(key));
         if client.is_some_and(|client| client.unplugged || client.cut) {
@@ -472,6 +598,12 @@ impl World {
         let digest = self.digest.clone().expect("a digest is taken").finalize();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+fn journal(machine: &mut Recorder) -> Vec<u8> {
+    let mut tape = machine.take_tape().expect("it is recorded");
+    tape.end(Cut::Stopped);
+    tape.take(Vec::new())
 }
 
 fn room_name(name: &str) -> RoomName {

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use parlor_core::observe::Observation;
-use parlor_core::{Config, RoomName, epoch};
+use parlor_core::{Config, RoomName, Team, epoch};
 use parlor_fuzz::{Kinds, Network, World, scripted_call};
 use parlor_journal::{Class, Cut, Ending, Happened, Opening, Reader, Record, Replay, Story};
 
@@ -53,6 +53,45 @@ fn call() -> Vec<u8> {
     world.play(3, 2, "call", "b", audio).unwrap();
     world.run_for(4 * SECOND);
     world.journal()
+}
+
+#[test]
+fn two_recorded_machines_come_out_again_with_what_passed_between_them() {
+    let config = Config {
+        team: Team {
+            size: 2,
+            relay_after: 0,
+            ..Team::default()
+        },
+        ..Config::default()
+    };
+    let mut world = World::recorded(3, base(), config);
+    let video = Kinds {
+        audio: false,
+        ..Kinds::BOTH
+    };
+    for (client, identity) in [(1, "alice"), (2, "bob")] {
+        world.join(client, "call", identity).unwrap();
+    }
+    world.publish(1, 1, "call", "a", video).unwrap();
+    world.run_for(SECOND);
+    world.play(2, 1, "call", "a", video).unwrap();
+    world.run_for(SECOND);
+    world.relay_is_full = true;
+    world.run_for(SECOND);
+    world.relay_is_full = false;
+    world.run_for(SECOND);
+    let refused = |record: &Record<'_>| matches!(record, Record::RelayRefused(_));
+    let relays = |record: &Record<'_>| matches!(record, Record::Relay { .. });
+    let home = world.journal();
+    assert!(offsets(&home, refused).len() > 30);
+    let second = world.second_journal().unwrap();
+    assert!(offsets(&second, relays).len() > 50);
+    for journal in [home, second] {
+        let replay = replay(&journal);
+        assert_eq!(replay.differences(), []);
+        assert_eq!(replay.totals().unknown, 0);
+    }
 }
 
 /// Where the records of a kind begin.

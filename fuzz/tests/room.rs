@@ -34,7 +34,11 @@ fn join(world: &mut World, client: u64, name: &str) -> (Vec<Said>, Vec<Identity>
             resume,
             ..
         } => (history, speakers, resume),
-        Reply::Done | Reply::Answer { .. } | Reply::Sink { .. } | Reply::Available(_) => {
+        Reply::Done
+        | Reply::Answer { .. }
+        | Reply::Sink { .. }
+        | Reply::Available(_)
+        | Reply::Later { .. } => {
             unreachable!("a join")
         }
     }

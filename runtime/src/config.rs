@@ -42,6 +42,8 @@ pub struct Settings {
     pub public_ips: Vec<IpAddr>,
     /// Worker threads.
     pub workers: usize,
+    /// Players of one stream on its own worker, before further ones are handed on to others.
+    pub relay_after: usize,
     /// A directory whose files are served before the pages of the binary.
     pub web_root: Option<PathBuf>,
     /// Video codecs, the preferred one first.
@@ -97,6 +99,7 @@ impl Default for Settings {
             media_port: 50_000,
             public_ips: Vec::new(),
             workers: 1,
+            relay_after: core.team.relay_after,
             web_root: None,
             video_codecs: core.video_codecs,
             audio_codecs: core.audio_codecs,

@@ -24,6 +24,10 @@ pub const MEDIA_QUEUE: usize = 8192;
 pub const MEDIA_PER_TURN: usize = 1024;
 /// Requests that a worker takes in one turn.
 pub const REQUESTS_PER_TURN: usize = 64;
+/// Messages of other workers that wait for one: a packet of a picture is one of them.
+pub const RELAY_QUEUE: usize = 4096;
+/// Messages of other workers that a worker takes in one turn.
+pub const RELAYS_PER_TURN: usize = 1024;
 /// Bytes of datagrams to send that gather in a worker while it takes datagrams in: answers to
 /// checks, and packets that are sent again.
 pub const BATCH_BYTES: usize = 512 * 1024;

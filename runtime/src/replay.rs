@@ -204,12 +204,12 @@ fn run_one(
             for (way, stream) in validated {
                 story.validated(way, stream);
             }
-            if let Happened::Observed(observation) = step {
-                let Observation::Secured {
-                    client,
-                    media,
-                    reader,
-                } = observation;
+            if let Happened::Observed(Observation::Secured {
+                client,
+                media,
+                reader,
+            }) = step
+            {
                 opening.secure(client, media, reader);
                 story.secured((client, media));
             }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use mio::Waker;
-use parlor_core::{Certificate, Config, Seed};
+use parlor_core::{Certificate, Config, Seed, Team, WorkerId};
 use parlor_journal::Fresh;
 
 use crate::clock::Clock;
@@ -20,7 +20,7 @@ use crate::link::{FrontEnd, link};
 use crate::net;
 use crate::pages::Pages;
 use crate::tls::{Tls, TlsError};
-use crate::worker::{MediaError, Rooms, Udp, Worker, wakeable_poll};
+use crate::worker::{MediaError, Rooms, Udp, Worker, relays, wakeable_poll};
 
 /// Why the server has not started.
 #[derive(Debug, thiserror::Error)]
@@ -268,14 +268,18 @@ fn open_workers(
     let journals = Journals::open(settings)?;
     let mut ends = Vec::new();
     let mut workers = Vec::new();
-    for number in 0..settings.workers {
+    let polls: Vec<_> = (0..settings.workers)
+        .map(|_| wakeable_poll().map_err(system("a poll")))
+        .collect::<Result<_, _>>()?;
+    let wakers: Vec<_> = polls.iter().map(|(_, waker)| Arc::clone(waker)).collect();
+    let polls = polls.into_iter().zip(relays(&wakers));
+    for (number, ((poll, waker), relays)) in polls.enumerate() {
         let port = match settings.media_port {
             0 => 0,
             first => first + number as u16,
         };
         let udp =
             Udp::open(&settings.public_ips, port).map_err(|error| StartError::Media { error })?;
-        let (poll, waker) = wakeable_poll().map_err(system("a poll"))?;
         let (front_end, worker_end) = link(Arc::clone(front), waker);
         let rooms = Rooms {
             fresh: Fresh {
@@ -285,13 +289,19 @@ fn open_workers(
                     audio_codecs: settings.audio_codecs.clone(),
                     ice_timeout: settings.ice_timeout,
                     limits: settings.limits.clone(),
+                    team: Team {
+                        own: WorkerId(number as u16),
+                        size: settings.workers as u16,
+                        relay_after: settings.relay_after,
+                    },
                 },
                 certificate: certificate.clone(),
                 seed: seed()?,
             },
             journal: journals.start(number, clock)?,
         };
-        let worker = Worker::new(poll, udp, rooms, clock, worker_end).map_err(system("a poll"))?;
+        let worker =
+            Worker::new(poll, udp, rooms, clock, worker_end, relays).map_err(system("a poll"))?;
         ends.push(front_end);
         workers.push(worker);
     }

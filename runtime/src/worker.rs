@@ -1,9 +1,11 @@
 //! A worker: the rooms that live on one thread, and the sockets of their media.
 
+mod relays;
 #[cfg(test)]
 mod tests;
 pub(crate) mod udp;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -12,13 +14,15 @@ use std::sync::mpsc::{TryRecvError, TrySendError};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
-use parlor_core::{Batch, Config, Metric, Request};
+use parlor_core::{Batch, ClientId, Config, Event, MediaId, Metric, News, Reply, Request};
 use parlor_journal::{Fresh, Recorder};
+use parlor_signalling::RequestId;
 
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::limits;
 use crate::link::{IngestPacket, ToFront, ToWorker, WorkerEnd};
+pub(crate) use relays::{Relays, relays};
 pub use udp::MediaError;
 pub(crate) use udp::Udp;
 
@@ -32,6 +36,9 @@ pub(crate) struct Worker {
     journal: Option<Journal>,
     clock: Clock,
     link: WorkerEnd,
+    relays: Relays,
+    /// Requests whose answers come later.
+    awaited: BTreeMap<(ClientId, MediaId), RequestId>,
     /// Datagrams to send, in a buffer that is used again.
     batch: Batch,
     /// What the front had no room for. While there is something, nothing else is taken from the
@@ -39,6 +46,8 @@ pub(crate) struct Worker {
     held: Option<ToFront>,
     /// There may be more requests, though nobody wakes this worker again for them.
     requests_left: bool,
+    /// So it is with messages of other workers.
+    relays_left: bool,
     front_has_news: bool,
     /// There may be more packets of encoders.
     ingest_left: bool,
@@ -71,6 +80,7 @@ impl Worker {
         rooms: Rooms,
         clock: Clock,
         link: WorkerEnd,
+        relays: Relays,
     ) -> io::Result<Self> {
         udp.register(poll.registry())?;
         let config = Config {
@@ -88,9 +98,12 @@ impl Worker {
             journal: rooms.journal,
             clock,
             link,
+            relays,
+            awaited: BTreeMap::new(),
             batch: Batch::new(),
             held: None,
             requests_left: true,
+            relays_left: true,
             front_has_news: false,
             ingest_left: true,
             sinks_dropped: 0,
@@ -115,7 +128,10 @@ impl Worker {
             now = self.clock.now();
             for event in &events {
                 match event.token() {
-                    WAKER => (self.requests_left, self.ingest_left) = (true, true),
+                    WAKER => {
+                        (self.requests_left, self.ingest_left) = (true, true);
+                        self.relays_left = true;
+                    }
                     socket => self.udp.set_readable(socket),
                 }
             }
@@ -123,11 +139,14 @@ impl Worker {
                 journal.keep(&mut self.machine, now);
             }
             self.receive(now);
+            self.take_relays(now);
             self.machine.handle_timeout(now);
             let going = self.take_requests(now);
             self.take_ingest(now);
             let _ = self.hand_on_news();
             self.hand_on_media();
+            self.relays.hand_on(now, &mut self.machine);
+            self.relays.flush();
             self.flush();
             self.show_metrics(now);
             if going.is_break() {
@@ -151,6 +170,9 @@ impl Worker {
                 departing.send(batch);
             }
         });
+        // Other workers pass it on while this one does.
+        self.relays.hand_on(now, &mut self.machine);
+        self.relays.flush();
         // Before anything else is done: media does not wait for who joins.
         self.let_out();
     }
@@ -162,8 +184,30 @@ impl Worker {
         self.udp.forget_arrivals();
     }
 
+    /// Takes in what other workers say, and lets out what comes of it.
+    fn take_relays(&mut self, now: Instant) {
+        if !self.relays_left {
+            return;
+        }
+        for _ in 0..limits::RELAYS_PER_TURN {
+            let Some((from, relay)) = self.relays.receive() else {
+                self.relays_left = false;
+                break;
+            };
+            self.machine.handle_relay(now, from, relay);
+            if self.machine.bytes_to_send() >= limits::BATCH_BYTES {
+                self.machine.poll_transmit(&mut self.batch);
+                self.udp.send(&self.batch);
+            }
+        }
+        self.let_out();
+    }
+
     fn timeout(&self, now: Instant) -> Option<Duration> {
-        if self.held.is_some() {
+        if self.relays_left {
+            return Some(Duration::ZERO);
+        }
+        if self.held.is_some() || self.relays.has_held() {
             return Some(limits::FRONT_FULL_PAUSE);
         }
         if self.requests_left || self.ingest_left || self.udp.is_readable() {
@@ -194,10 +238,12 @@ impl Worker {
                     client,
                     id,
                     request,
-                }) => {
-                    let reply = self.machine.handle_request(now, client, request);
-                    self.hand_on(ToFront::Reply { client, id, reply });
-                }
+                }) => match self.machine.handle_request(now, client, request) {
+                    Ok(Reply::Later { media }) => {
+                        self.awaited.insert((client, media), id);
+                    }
+                    reply => self.hand_on(ToFront::Reply { client, id, reply }),
+                },
                 Ok(ToWorker::Disconnect { client }) => {
                     // It cannot fail, and there is nobody to tell.
                     let _ = self
@@ -261,10 +307,17 @@ impl Worker {
             let Some(event) = self.machine.poll_event() else {
                 return ControlFlow::Continue(());
             };
-            self.hand_on(ToFront::News {
-                client: event.client,
-                news: event.news,
-            });
+            let Event { client, news } = event;
+            let News::Answered { media, result } = news else {
+                self.hand_on(ToFront::News { client, news });
+                continue;
+            };
+            let id = self.awaited.remove(&(client, media));
+            debug_assert!(id.is_some(), "an answer to nothing");
+            if let Some(id) = id {
+                let reply = result;
+                self.hand_on(ToFront::Reply { client, id, reply });
+            }
         }
         ControlFlow::Break(())
     }

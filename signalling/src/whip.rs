@@ -228,7 +228,9 @@ impl Resource {
         match reply {
             Ok(Reply::Joined { .. }) => self.ask_for_stream(),
             Ok(Reply::Answer { sdp, .. }) => Step::Begun(self.created(sdp)),
-            Ok(Reply::Done | Reply::Available(_) | Reply::Sink { .. }) => Step::Wait,
+            Ok(Reply::Done | Reply::Available(_) | Reply::Sink { .. } | Reply::Later { .. }) => {
+                Step::Wait
+            }
             Err(error) => Step::Refused(refusal(&error)),
         }
     }
@@ -245,6 +247,7 @@ impl Resource {
             | News::Message { .. }
             | News::Speaking { .. }
             | News::CodecMismatch { .. }
+            | News::Answered { .. }
             | News::Live { .. }
             | News::Muted { .. }
             | News::Data { .. } => false,

@@ -17,7 +17,7 @@ pub(crate) struct Track {
 }
 
 /// The codecs of a publication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Codecs {
     pub(crate) audio: Option<Codec>,
     pub(crate) video: Option<Codec>,

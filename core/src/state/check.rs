@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Due, State};
 use crate::limits;
-use crate::tables::{Media, Tables};
+use crate::tables::{Destination, Media, Tables};
 
 impl State {
     /// Asserts what must hold between the tables.
@@ -21,6 +21,7 @@ impl State {
         check_rooms(tables);
         check_streams(tables);
         check_clients(tables);
+        self.check_relays();
     }
 
     /// Asserts that nothing is left of anybody.
@@ -34,11 +35,16 @@ impl State {
             publication_names,
             subscriptions,
             paths,
+            relayed,
+            guests,
+            handed_on,
         } = &self.tables;
         assert!(rooms.is_empty() && room_names.is_empty(), "a room is left");
         assert!(clients.is_empty(), "a client is left: {clients:?}");
         let streams = publications.len() + publication_names.len() + subscriptions.len();
         assert_eq!(streams, 0, "a stream is left");
+        assert!(relayed.is_empty() && guests.is_empty() && *handed_on == 0);
+        assert!(self.relays.is_empty(), "messages to other workers are left");
         assert!(self.peers.is_empty(), "a peer is left");
         assert!(paths.is_empty(), "a way is left: {paths:?}");
         assert!(self.deadlines.is_empty(), "a deadline is left");
@@ -71,6 +77,10 @@ impl State {
             assert!(peer.paths.len() <= limits::PATHS_PER_PEER);
             for path in &peer.paths {
                 assert_eq!(tables.paths.get(path), Some(&peer.key()));
+            }
+            if self.home_of(peer.role).is_some() {
+                // Its client is with another worker: see `check_relays`.
+                continue;
             }
             let client = tables.clients.get(&peer.client);
             let media = client.and_then(|client| client.media.get(&peer.media));
@@ -132,7 +142,10 @@ fn check_rooms(tables: &Tables) {
 }
 
 fn check_streams(tables: &Tables) {
-    assert_eq!(tables.publication_names.len(), tables.publications.len());
+    assert_eq!(
+        tables.publication_names.len() + tables.relayed.len(),
+        tables.publications.len()
+    );
     for ((room, name), key) in &tables.publication_names {
         let publication = tables.publications.get(*key);
         assert!(
@@ -143,11 +156,24 @@ fn check_streams(tables: &Tables) {
     for (key, subscription) in &tables.subscriptions {
         let publication = tables.publications.get(subscription.publication);
         assert!(publication.is_some_and(|publication| {
-            publication.subscriptions.contains(&key) && publication.room == subscription.room
+            let playing = match subscription.destination {
+                Destination::Peer(_) | Destination::Sink => Some(&publication.subscriptions),
+                Destination::Relay { worker, .. } => {
+                    let mut relays = publication.relays.iter();
+                    let relay = relays.find(|relay| relay.worker == worker);
+                    relay.map(|relay| &relay.subscriptions)
+                }
+            };
+            playing.is_some_and(|playing| playing.contains(&key))
+                && publication.room == subscription.room
         }));
     }
     let played = tables.publications.values();
-    let played = played.map(|publication| publication.subscriptions.len());
+    let played = played.map(|publication| {
+        let relays = publication.relays.iter();
+        let elsewhere: usize = relays.map(|relay| relay.subscriptions.len()).sum();
+        publication.subscriptions.len() + elsewhere
+    });
     assert_eq!(
         played.sum::<usize>(),
         tables.subscriptions.len(),
@@ -180,7 +206,8 @@ fn check_clients(tables: &Tables) {
     }
     assert_eq!(
         streams,
-        tables.publications.len() + tables.subscriptions.len(),
-        "a stream is of a client"
+        tables.publications.len() - tables.relayed.len() + tables.subscriptions.len()
+            - tables.guests.len(),
+        "a stream is of a client, here or on another worker"
     );
 }

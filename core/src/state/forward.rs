@@ -15,8 +15,9 @@ use crate::ingress::Arrival;
 use crate::limits;
 use crate::media_packet::SinkPacket;
 use crate::peer::{Outbox, Peer};
+use crate::relay::Message;
 use crate::request::MediaKind;
-use crate::tables::{Destination, PeerKey, PublicationKey, Subscription, SubscriptionKey};
+use crate::tables::{Destination, Origin, PeerKey, PublicationKey, Subscription, SubscriptionKey};
 
 /// A publisher that changes its source is followed when the old one has been silent this long:
 /// two sources at once would tear the stream.
@@ -80,12 +81,13 @@ impl State {
                 publication.ring.keep(packet.clone());
             }
         }
-        self.spread_later(Waiting {
+        let waiting = Waiting {
             publication: key,
             kind,
             packet,
             incoming,
-        });
+        };
+        self.spread_later(now, waiting);
         if switches && kind == MediaKind::Video && !incoming.entry {
             // Who waits for a key frame is known to those who have got the packet.
             self.spread_all();
@@ -210,20 +212,32 @@ impl State {
         if !publication.keyframes.wanted && !waiting {
             return;
         }
-        // An encoder cannot be asked; what its subscribers begin with is kept (see `Ingest`).
-        let Some(peer_key) = publication.origin.peer() else {
+        // An encoder cannot be asked; what its subscribers begin with is kept (see `Gop`).
+        if publication.origin.past().is_some() {
             return;
-        };
-        let Some(peer) = self.peers.get_mut(peer_key) else {
-            return;
-        };
-        if peer.live {
-            publication.keyframes.wanted = false;
-            publication.keyframes.sent = Some(now);
-            self.counters.keyframe_requests += 1;
-            let source = publication.video_source.map(|(ssrc, _)| ssrc);
-            peer.request_keyframe(&mut self.outbox, source);
-            self.arm(peer_key);
+        }
+        match &publication.origin {
+            Origin::Ingest(_) => {}
+            Origin::Peer(peer_key) => {
+                let peer_key = *peer_key;
+                let Some(peer) = self.peers.get_mut(peer_key) else {
+                    return;
+                };
+                if peer.live {
+                    publication.keyframes.wanted = false;
+                    publication.keyframes.sent = Some(now);
+                    self.counters.keyframe_requests += 1;
+                    let source = publication.video_source.map(|(ssrc, _)| ssrc);
+                    peer.request_keyframe(&mut self.outbox, source);
+                    self.arm(peer_key);
+                }
+            }
+            Origin::Relay(relay) => {
+                let (home, stream) = (relay.home, relay.stream);
+                publication.keyframes.wanted = false;
+                publication.keyframes.sent = Some(now);
+                self.send_relay(home, Message::KeyframeWanted { stream });
+            }
         }
         if waiting {
             self.plan_keyframe(key, now + KEYFRAME_RETRY);
@@ -265,5 +279,7 @@ pub(super) fn pass_on(
             });
             true
         }
+        // Its worker is passed the packet once, for all players there.
+        Destination::Relay { .. } => false,
     }
 }

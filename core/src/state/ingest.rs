@@ -50,6 +50,7 @@ impl State {
             announced: true,
             muted: Muted::default(),
             subscriptions: Vec::new(),
+            relays: Vec::new(),
             keyframes: Keyframes::default(),
             ring: Ring::default(),
             speaker: Speaker::default(),
@@ -110,6 +111,7 @@ impl State {
             room,
             client,
             media,
+            home: None,
             destination: Destination::Sink,
             live: false,
             replay: None,
@@ -181,12 +183,13 @@ impl State {
         if packet.kind == MediaKind::Video {
             publication.ring.keep(numbered.clone());
         }
-        self.spread_later(Waiting {
+        let waiting = Waiting {
             publication: key,
             kind: packet.kind,
             packet: numbered,
             incoming,
-        });
+        };
+        self.spread_later(now, waiting);
         // Who is shown the past goes on to what is kept of it from here.
         self.spread_all();
         self.hear_all(now);
@@ -199,11 +202,8 @@ impl State {
             return false;
         };
         let publication = self.tables.publications.get(subscription.publication);
-        let Some(Origin::Ingest(ingest)) = publication.map(|publication| &publication.origin)
-        else {
-            return false;
-        };
-        let Some(replay) = ingest.replay(now) else {
+        let past = publication.and_then(|publication| publication.origin.past());
+        let Some(replay) = past.and_then(|past| past.replay(now)) else {
             return false;
         };
         self.deadlines.insert((replay.due, Due::Replay(key)));
@@ -219,11 +219,10 @@ impl State {
             return;
         };
         let publication = self.tables.publications.get(subscription.publication);
-        let Some(Origin::Ingest(ingest)) = publication.map(|publication| &publication.origin)
-        else {
+        let Some(past) = publication.and_then(|publication| publication.origin.past()) else {
             return;
         };
-        let Piece { packets, rest } = ingest.piece(now, replay);
+        let Piece { packets, rest } = past.piece(now, replay);
         for (packet, incoming) in &packets {
             let way = (&mut self.peers, &mut self.outbox, &mut self.media);
             let kind = MediaKind::Video;

@@ -12,13 +12,14 @@ use crate::ingest::Replay;
 use crate::limits;
 use crate::names::{Place, PublicationName, RoomName};
 use crate::peer::{Blueprint, Peer, Role};
+use crate::relay::Message;
 use crate::request::{ClientId, MediaId, MediaKind, Muted, Reply, RequestError, TooMany};
 use crate::sdp::narrow::{self, Codecs, Track};
 use crate::sdp::offer::Offer;
 use crate::speaker::Speaker;
 use crate::tables::{
-    Destination, Keyframes, Media, Origin, PeerKey, Publication, PublicationKey, RoomKey,
-    Subscription, SubscriptionKey,
+    Destination, Home, Keyframes, Media, Origin, PeerKey, Publication, PublicationKey, RelayTo,
+    RoomKey, Subscription, SubscriptionKey,
 };
 
 /// When a subscriber gets its first report: early, since players align sound and picture by it.
@@ -56,6 +57,7 @@ impl State {
             announced: false,
             muted: Muted::default(),
             subscriptions: Vec::new(),
+            relays: Vec::new(),
             keyframes: Keyframes::default(),
             ring: Ring::default(),
             speaker: Speaker::default(),
@@ -184,26 +186,49 @@ impl State {
         offer: &str,
         draws: Draws,
     ) -> Result<Reply, RequestError> {
-        let (client, media) = owner;
         let publication = self.tables.publications.get(publication_key);
         let publication = publication.ok_or(RequestError::NoSuchPublication)?;
         let muted = publication.muted;
-        let offer = Offer::parse(offer)?;
-        let tracks = match narrow::tracks_to_play(&offer, publication.codecs) {
+        let parsed = Offer::parse(offer)?;
+        let tracks = match narrow::tracks_to_play(&parsed, publication.codecs) {
             Ok(tracks) => tracks,
             Err(error) => {
-                self.tell_mismatch(publication_key, narrow::offered_to_play(&offer));
+                self.tell_mismatch(publication_key, narrow::offered_to_play(&parsed));
                 return Err(error);
             }
         };
+        if let Some(worker) = self.elsewhere(publication_key) {
+            return self.subscribe_elsewhere(now, owner, (room, publication_key), worker, offer);
+        }
+        let place = (room, publication_key);
+        let (key, sdp) = self.connect_player(now, owner, None, place, &parsed, &tracks, draws)?;
+        self.own(owner, Media::Subscription(key));
+        Ok(answer(sdp, &tracks, muted))
+    }
+
+    /// Makes a player with a connection here, and the answer for it. `home` is where its client
+    /// is, if that is another worker.
+    #[expect(clippy::too_many_arguments, reason = "what a player is made of")]
+    pub(super) fn connect_player(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        home: Option<Home>,
+        (room, publication_key): (Option<RoomKey>, PublicationKey),
+        offer: &Offer,
+        tracks: &[Track],
+        draws: Draws,
+    ) -> Result<(SubscriptionKey, String), RequestError> {
+        let (client, media) = owner;
         let [audio, video] = draws.starts;
         let forwarder =
-            |kind, start| codec_of(&tracks, kind).map(|codec| Forwarder::new(codec, start));
+            |kind, start| codec_of(tracks, kind).map(|codec| Forwarder::new(codec, start));
         let key = self.tables.subscriptions.insert(Subscription {
             publication: publication_key,
             room,
             client,
             media,
+            home,
             destination: Destination::Peer(PeerKey::default()),
             live: false,
             replay: None,
@@ -211,7 +236,7 @@ impl State {
             video: forwarder(MediaKind::Video, video),
         });
         let role = Role::Subscriber(key);
-        let (peer, sdp) = match self.connect(now, owner, role, &offer, &tracks, draws) {
+        let (peer, sdp) = match self.connect(now, owner, role, offer, tracks, draws) {
             Ok(connected) => connected,
             Err(error) => {
                 self.tables.subscriptions.remove(key);
@@ -224,8 +249,10 @@ impl State {
         if let Some(publication) = self.tables.publications.get_mut(publication_key) {
             publication.subscriptions.push(key);
         }
-        self.own(owner, Media::Subscription(key));
-        Ok(answer(sdp, &tracks, muted))
+        if let Some(Home { worker, player, .. }) = home {
+            self.tables.guests.insert((worker, player), key);
+        }
+        Ok((key, sdp))
     }
 
     /// The publication of this name, if the client may play it, with its room.
@@ -276,8 +303,7 @@ impl State {
         same: impl Fn(&Media) -> bool,
     ) -> Result<(), RequestError> {
         let limits = &self.config.limits;
-        let streams = self.tables.publications.len() + self.tables.subscriptions.len();
-        if streams >= limits.peers {
+        if self.tables.streams() >= limits.peers {
             return Err(RequestError::TooMany(TooMany::Peers));
         }
         let Some(client) = self.tables.clients.get(&client) else {
@@ -381,7 +407,7 @@ impl State {
             self.deadlines.remove(&(before, Due::Consent(key)));
         }
         self.deadlines.insert((expires, Due::Consent(key)));
-        self.tell(client, News::Live { media });
+        self.tell_live((client, media), role);
         match role {
             Role::Publisher(publication) => {
                 if let Some(publication) = self.tables.publications.get_mut(publication) {
@@ -455,7 +481,7 @@ impl State {
         };
         let (client, media, role) = (peer.client, peer.media, peer.role);
         tracing::debug!(client = client.0, media = media.0, ?reason, "peer ended");
-        self.tell(client, News::Ended { media, reason });
+        self.tell_ended((client, media), role, reason);
         match role {
             Role::Publisher(key) => self.end(now, Media::Publication(key)),
             Role::Subscriber(key) => self.end(now, Media::Subscription(key)),
@@ -511,23 +537,35 @@ impl State {
         }
         self.disown(publication.client, publication.media);
         for subscription in publication.subscriptions {
-            let Some(entry) = self.tables.subscriptions.get(subscription) else {
-                continue;
-            };
-            let (client, media) = (entry.client, entry.media);
-            self.tell(
-                client,
-                News::Ended {
-                    media,
-                    reason: EndReason::PublisherStopped,
-                },
-            );
-            self.end_subscription(now, subscription);
-            self.forget_idle(client);
+            self.end_with_publication(now, subscription);
+        }
+        for RelayTo {
+            worker,
+            stream,
+            subscriptions,
+        } in publication.relays
+        {
+            self.send_relay(worker, Message::End { stream });
+            for subscription in subscriptions {
+                self.end_with_publication(now, subscription);
+            }
         }
     }
 
-    fn end_subscription(&mut self, now: Instant, key: SubscriptionKey) {
+    fn end_with_publication(&mut self, now: Instant, key: SubscriptionKey) {
+        let Some(subscription) = self.tables.subscriptions.get(key) else {
+            return;
+        };
+        let (client, media) = (subscription.client, subscription.media);
+        if subscription.is_answered() {
+            let reason = EndReason::PublisherStopped;
+            self.tell(client, News::Ended { media, reason });
+        }
+        self.end_subscription(now, key);
+        self.forget_idle(client);
+    }
+
+    pub(super) fn end_subscription(&mut self, now: Instant, key: SubscriptionKey) {
         let Some(subscription) = self.tables.subscriptions.remove(key) else {
             return;
         };
@@ -537,10 +575,19 @@ impl State {
         if let Some(Replay { due, .. }) = subscription.replay {
             self.deadlines.remove(&(due, Due::Replay(key)));
         }
-        if let Some(peer) = subscription.destination.peer() {
-            self.close_peer(now, peer);
+        match subscription.destination {
+            Destination::Peer(peer) => self.close_peer(now, peer),
+            Destination::Sink => {}
+            Destination::Relay { worker, answered } => {
+                self.end_elsewhere(key, &subscription, worker, answered);
+            }
         }
-        self.disown(subscription.client, subscription.media);
+        match subscription.home {
+            None => self.disown(subscription.client, subscription.media),
+            Some(Home { worker, player, .. }) => {
+                self.tables.guests.remove(&(worker, player));
+            }
+        }
     }
 
     /// Removes a peer and everything that leads to it.
@@ -624,9 +671,12 @@ impl State {
         let Some(publication) = self.tables.publications.get(key) else {
             return;
         };
-        let players = publication.subscriptions.iter();
+        let elsewhere = publication.relays.iter();
+        let elsewhere = elsewhere.flat_map(|relay| &relay.subscriptions);
+        let players = publication.subscriptions.iter().chain(elsewhere);
         let players = players.filter_map(|key| self.tables.subscriptions.get(*key));
         let players: Vec<Owner> = players
+            .filter(|player| player.is_answered())
             .map(|player| (player.client, player.media))
             .collect();
         for (client, media) in players {

@@ -115,7 +115,9 @@ impl State {
         let heard = |source: Option<(u32, Instant)>| age(source.map(|(_, heard)| heard));
         let peer = publication.origin.peer();
         let peer = peer.and_then(|peer| self.peers.get(peer));
-        let players = publication.subscriptions.iter();
+        let elsewhere = publication.relays.iter();
+        let elsewhere = elsewhere.flat_map(|relay| &relay.subscriptions);
+        let players = publication.subscriptions.iter().chain(elsewhere);
         let players = players.filter_map(|key| self.tables.subscriptions.get(*key));
         PublicationState {
             name: publication.name.clone(),

@@ -1,6 +1,8 @@
 //! Passing packets on, one subscriber after the other: each gets all that has come since the last
 //! time, so that its keys and numbers are at hand once for all of them, and that they leave as one.
 
+use std::time::Instant;
+
 use super::State;
 use super::forward::pass_on;
 use crate::egress::ring::Packet;
@@ -47,8 +49,10 @@ impl Spread {
 }
 
 impl State {
-    /// Passes a packet on when datagrams are taken out next.
-    pub(super) fn spread_later(&mut self, waiting: Waiting) {
+    /// Passes a packet on: to other workers at once, to who is here when datagrams are taken out
+    /// next.
+    pub(super) fn spread_later(&mut self, now: Instant, waiting: Waiting) {
+        self.relay(now, &waiting);
         self.spread.waiting.push(waiting);
         if self.spread.waiting.len() >= limits::WAITING_PACKETS {
             self.spread_all();
@@ -89,8 +93,11 @@ impl State {
         let Some(subscription) = self.tables.subscriptions.get_mut(subscriber) else {
             return;
         };
+        let granted = subscription.home.map(|home| home.stream);
         assert!(
-            subscription.publication == key && subscription.room == publication.room,
+            subscription.publication == key
+                && subscription.room == publication.room
+                && granted == publication.origin.stream(),
             "media must not cross rooms"
         );
         if !subscription.live {

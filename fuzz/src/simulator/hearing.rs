@@ -121,6 +121,7 @@ impl Life {
                 assert!(stream.plays.is_none());
             }
             News::Message { .. }
+            | News::Answered { .. }
             | News::Replaced { .. }
             | News::Muted { .. }
             | News::Data { .. } => {

@@ -217,7 +217,8 @@ impl Session {
                     Reply::Done
                     | Reply::Answer { .. }
                     | Reply::Sink { .. }
-                    | Reply::Available(_) => None,
+                    | Reply::Available(_)
+                    | Reply::Later { .. } => None,
                 };
                 publishing.stage = Stage::On { resume };
                 publishing.fed = now;

@@ -45,7 +45,7 @@ impl Session {
             // The next one begins where the last one was announced.
             News::Live { .. } => Ok(()),
             News::Muted { .. } | News::Data { .. } => Ok(()),
-            News::CodecMismatch { .. } => Ok(()),
+            News::CodecMismatch { .. } | News::Answered { .. } => Ok(()),
             News::Replaced { ref room } => {
                 let room = room.clone();
                 self.on_replaced(now, &room, out)?;

@@ -1,6 +1,6 @@
 //! What came out of a machine, as short numbers.
 
-use parlor_core::{Batch, Event, Reply, RequestError, SinkPacket, Transmit};
+use parlor_core::{Batch, Event, Relay, Reply, RequestError, SinkPacket, Transmit, WorkerId};
 use twox_hash::XxHash3_64;
 
 use crate::format::{Rest, put_address, put_varint};
@@ -153,6 +153,12 @@ impl Gathered {
         bytes.extend_from_slice(&captured.to_le_bytes());
         put_varint(bytes, payload.len() as u64);
         bytes.extend_from_slice(payload);
+    }
+
+    pub(crate) fn add_relay(&mut self, to: WorkerId, relay: &Relay) {
+        self.count += 1;
+        let written = serde_json::to_writer(&mut self.bytes, &(to, relay));
+        debug_assert!(written.is_ok(), "all messages have a form as text");
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -31,10 +31,13 @@ pub(crate) mod kind {
     pub(crate) const DATAGRAM: u8 = 3;
     pub(crate) const MEDIA: u8 = 4;
     pub(crate) const TIMEOUT: u8 = 5;
+    pub(crate) const RELAY: u8 = 6;
+    pub(crate) const RELAY_REFUSED: u8 = 7;
     pub(crate) const REPLY: u8 = 16;
     pub(crate) const TRANSMITS: u8 = 17;
     pub(crate) const EVENTS: u8 = 18;
     pub(crate) const SINK: u8 = 19;
+    pub(crate) const RELAYED: u8 = 20;
     pub(crate) const CUT: u8 = 32;
     /// Kinds from here on are no input: to pass over one of them loses nothing but itself.
     pub(crate) const OUTPUTS: u8 = REPLY;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use parlor_core::observe::{Observation, Reader, Sender};
+use parlor_core::observe::{Reader, Sender};
 use parlor_core::{ClientId, MediaId};
 
 use crate::digest::Class;
@@ -47,7 +47,7 @@ impl Opening {
     ) -> Vec<((SocketAddr, SocketAddr), (ClientId, MediaId))> {
         let validated = self.ways.hear(happened);
         match happened {
-            Happened::Observed(Observation::Secured { .. })
+            Happened::Observed(_)
             | Happened::Request { .. }
             | Happened::Ingested { .. }
             | Happened::Told(_)

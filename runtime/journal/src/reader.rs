@@ -4,7 +4,8 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use parlor_core::{
-    ClientId, Datagram, MediaId, MediaKind, MediaPacket, Request, limits as core_limits,
+    ClientId, Datagram, MediaId, MediaKind, MediaPacket, Relay, Request, WorkerId,
+    limits as core_limits,
 };
 use serde::Deserialize;
 
@@ -50,6 +51,15 @@ pub enum Record<'a> {
         /// The packet.
         packet: MediaPacket<'a>,
     },
+    /// Another worker has said something.
+    Relay {
+        /// Which one.
+        from: WorkerId,
+        /// What.
+        relay: Relay,
+    },
+    /// Another worker had no room for a packet.
+    RelayRefused(Relay),
     /// Something was due.
     Timeout,
     /// The answer to the latest request.
@@ -60,6 +70,8 @@ pub enum Record<'a> {
     Events(Counted),
     /// Packets for sinks have been taken out.
     Sunk(Counted),
+    /// Messages to other workers have been taken out.
+    Relayed(Counted),
     /// The journal ends here.
     Cut(Cut),
     /// A record that this version cannot read.
@@ -297,11 +309,17 @@ fn decode(kind: u8, content: &[u8]) -> Option<Record<'_>> {
                 packet,
             }
         }
+        kind::RELAY => {
+            let (from, relay) = serde_json::from_slice(content).ok()?;
+            Record::Relay { from, relay }
+        }
+        kind::RELAY_REFUSED => Record::RelayRefused(serde_json::from_slice(content).ok()?),
         kind::TIMEOUT => Record::Timeout,
         kind::REPLY => Record::Reply(rest.u64()?),
         kind::TRANSMITS => Record::Transmits(Sums::read(rest)?),
         kind::EVENTS => Record::Events(Counted::read(rest)?),
         kind::SINK => Record::Sunk(Counted::read(rest)?),
+        kind::RELAYED => Record::Relayed(Counted::read(rest)?),
         kind::CUT => Record::Cut(Cut::from_code(rest.byte()?)?),
         _ => return None,
     })

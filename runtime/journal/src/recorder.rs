@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use parlor_core::{
     Batch, Certificate, ClientId, Config, Counters, Datagram, Deadline, Event, MediaId,
-    MediaPacket, Reply, Request, RequestError, Seed, Sfu, SinkPacket,
+    MediaPacket, Relay, Reply, Request, RequestError, Seed, Sfu, SinkPacket, WorkerId,
 };
 
 use crate::tape::Tape;
@@ -129,6 +129,22 @@ impl Recorder {
         self.sfu.handle_media(now, client, media, packet);
     }
 
+    /// See [`Sfu::handle_relay`].
+    pub fn handle_relay(&mut self, now: Instant, from: WorkerId, relay: Relay) {
+        if let Some(tape) = &mut self.tape {
+            tape.relay(now, from, &relay);
+        }
+        self.sfu.handle_relay(now, from, relay);
+    }
+
+    /// See [`Sfu::handle_relay_refused`].
+    pub fn handle_relay_refused(&mut self, now: Instant, relay: &Relay) {
+        if let Some(tape) = &mut self.tape {
+            tape.relay_refused(now, relay);
+        }
+        self.sfu.handle_relay_refused(now, relay);
+    }
+
     /// Does what is due at `now`, if anything is; see [`Sfu::handle_timeout`].
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.sfu.poll_timeout().is_none_or(|due| due.at > now) {
@@ -170,6 +186,15 @@ impl Recorder {
             tape.sunk(&packet);
         }
         Some(packet)
+    }
+
+    /// See [`Sfu::poll_relay`].
+    pub fn poll_relay(&mut self) -> Option<(WorkerId, Relay)> {
+        let (to, relay) = self.sfu.poll_relay()?;
+        if let Some(tape) = &mut self.tape {
+            tape.relayed(to, &relay);
+        }
+        Some((to, relay))
     }
 
     /// See [`Sfu::poll_timeout`].

@@ -242,6 +242,14 @@ impl<R: Read> Replay<R> {
                 happened.push(Happened::Ingested { client, kind });
                 sfu.handle_media(now, client, media, packet);
             }
+            Record::Relay { from, relay } => {
+                compare.totals.inputs += 1;
+                sfu.handle_relay(now, from, relay);
+            }
+            Record::RelayRefused(relay) => {
+                compare.totals.inputs += 1;
+                sfu.handle_relay_refused(now, &relay);
+            }
             Record::Timeout => {
                 compare.totals.inputs += 1;
                 sfu.handle_timeout(now);
@@ -278,6 +286,15 @@ impl<R: Read> Replay<R> {
                 let sunk = gathered.take();
                 compare.totals.sunk += sunk.map_or(0, |sunk| sunk.count);
                 compare.equal(sunk == Some(counted), || "packets for sinks".into());
+            }
+            Record::Relayed(counted) => {
+                let mut gathered = Gathered::default();
+                for (to, relay) in (0..counted.count).map_while(|_| sfu.poll_relay()) {
+                    gathered.add_relay(to, &relay);
+                }
+                compare.equal(gathered.take() == Some(counted), || {
+                    "messages to other workers".into()
+                });
             }
             Record::Unknown { input: true } => {
                 compare.totals.inputs += 1;

@@ -5,7 +5,7 @@ mod stream;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use parlor_core::observe::Sender;
+use parlor_core::observe::{Observation, Sender};
 use parlor_core::{ClientId, EndReason, Event, Identity, News, Place, Reply, Request, RoomName};
 
 use crate::pcap::Clear;
@@ -59,11 +59,24 @@ impl Story {
                 Err(error) => self.tell_of_client(*client, format!("is refused: {error}")),
             },
             Happened::Told(Event { client, news }) => self.told(*client, news),
+            Happened::Observed(Observation::Guest {
+                client,
+                media,
+                room,
+                name,
+                answer,
+            }) => {
+                let title = format!("client {} of another worker, playing \"{name}\"", client.0);
+                let room = room.clone();
+                let told = Told::new(room, name.as_str(), title, false, None, Some(answer));
+                self.streams.insert((*client, *media), told);
+                self.tell_of((*client, *media), |told| format!("{}: begins", told.title));
+            }
             Happened::Received { .. }
             | Happened::Ingested { .. }
             | Happened::Sent(_)
             | Happened::Sunk(_)
-            | Happened::Observed(_) => {}
+            | Happened::Observed(Observation::Secured { .. }) => {}
         }
         if at >= self.looks {
             self.looks = at + LOOK;
@@ -219,7 +232,15 @@ impl Story {
             true => format!("{who}'s stream {name:?}"),
             false => format!("{who}, playing {name:?}"),
         };
-        let told = Told::new(room, name, title, publishes, of.flatten(), reply);
+        let answer = match reply {
+            Reply::Answer { sdp, .. } => Some(sdp.as_str()),
+            Reply::Done
+            | Reply::Joined { .. }
+            | Reply::Sink { .. }
+            | Reply::Available(_)
+            | Reply::Later { .. } => None,
+        };
+        let told = Told::new(room, name, title, publishes, of.flatten(), answer);
         self.streams.insert((client, media), told);
         self.tell_of((client, media), |_| format!("{who} {does} {name:?}"));
     }
@@ -249,6 +270,16 @@ impl Story {
                 self.tell_of((client, *media), |told| {
                     format!("{}: somebody has no codec in common with it", told.title)
                 });
+            }
+            News::Answered { media, result } => {
+                let text = match result {
+                    Ok(_) => "is played by another worker".to_owned(),
+                    Err(error) => format!("is refused: {error}"),
+                };
+                self.tell_of((client, *media), |told| format!("{}: {text}", told.title));
+                if result.is_err() {
+                    self.streams.remove(&(client, *media));
+                }
             }
             News::Replaced { room } => {
                 self.tell_in(client, room, "is replaced by a later connection".into());

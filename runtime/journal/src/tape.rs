@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use parlor_core::{
-    Batch, ClientId, Datagram, Event, MediaId, MediaKind, MediaPacket, Reply, Request,
-    RequestError, SinkPacket,
+    Batch, ClientId, Datagram, Event, MediaId, MediaKind, MediaPacket, Relay, Reply, Request,
+    RequestError, SinkPacket, WorkerId,
 };
 use serde::Serialize;
 
@@ -25,13 +25,14 @@ pub struct Tape {
     /// The time of the latest record.
     latest: Instant,
     digester: Digester,
-    /// News, and packets of sinks, that are not yet in a record.
+    /// News, packets of sinks and messages to other workers that are not yet in a record.
     events: Gathered,
     sunk: Gathered,
+    relayed: Gathered,
     content: Vec<u8>,
 }
 
-/// Bytes of news, or of packets for sinks, that one record may stand for.
+/// Bytes of news, of packets for sinks or of messages that one record may stand for.
 const GATHERED_BYTES: usize = 256 * 1024;
 
 impl Tape {
@@ -43,6 +44,7 @@ impl Tape {
             digester: Digester::default(),
             events: Gathered::default(),
             sunk: Gathered::default(),
+            relayed: Gathered::default(),
             content: Vec::new(),
         };
         tape.bytes.extend_from_slice(MAGIC);
@@ -127,6 +129,22 @@ impl Tape {
         });
     }
 
+    pub(crate) fn relay(&mut self, now: Instant, from: WorkerId, relay: &Relay) {
+        self.settle();
+        self.put(kind::RELAY, now, |out| {
+            let written = serde_json::to_writer(out, &(from, relay));
+            debug_assert!(written.is_ok(), "all messages have a form as text");
+        });
+    }
+
+    pub(crate) fn relay_refused(&mut self, now: Instant, relay: &Relay) {
+        self.settle();
+        self.put(kind::RELAY_REFUSED, now, |out| {
+            let written = serde_json::to_writer(out, relay);
+            debug_assert!(written.is_ok(), "all messages have a form as text");
+        });
+    }
+
     pub(crate) fn timeout(&mut self, now: Instant) {
         self.settle();
         self.put(kind::TIMEOUT, now, |_| {});
@@ -152,6 +170,13 @@ impl Tape {
         }
     }
 
+    pub(crate) fn relayed(&mut self, to: WorkerId, relay: &Relay) {
+        self.relayed.add_relay(to, relay);
+        if self.relayed.bytes() >= GATHERED_BYTES {
+            self.settle();
+        }
+    }
+
     /// Writes what has been gathered one by one. What came out before something goes in stands
     /// before it.
     pub(crate) fn settle(&mut self) {
@@ -160,6 +185,9 @@ impl Tape {
         }
         if let Some(sunk) = self.sunk.take() {
             self.put(kind::SINK, self.latest, |out| sunk.write(out));
+        }
+        if let Some(relayed) = self.relayed.take() {
+            self.put(kind::RELAYED, self.latest, |out| relayed.write(out));
         }
     }
 

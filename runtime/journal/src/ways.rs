@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use parlor_core::observe::Observation;
 use parlor_core::{ClientId, MediaId, Reply, Request};
 
 use crate::digest::Class;
@@ -69,10 +70,21 @@ impl Ways {
                     }
                 }
             }
+            Happened::Observed(Observation::Guest {
+                client,
+                media,
+                answer,
+                ..
+            }) => {
+                if let Some(fragment) = attribute(answer, "ice-ufrag") {
+                    self.fragments
+                        .insert(fragment.to_owned(), (*client, *media));
+                }
+            }
             Happened::Ingested { .. }
             | Happened::Told(_)
             | Happened::Sunk(_)
-            | Happened::Observed(_) => {}
+            | Happened::Observed(Observation::Secured { .. }) => {}
         }
         validated
     }

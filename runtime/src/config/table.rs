@@ -222,6 +222,18 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "relay-after",
+        heading: MEDIA,
+        value: "N",
+        help: "Players of one stream on the worker of its room, before others take further ones",
+        default: "150",
+        many: false,
+        apply: |settings, texts| {
+            settings.relay_after = values::size(only(texts)?, 0, MANY)?;
+            Ok(())
+        },
+    },
+    Setting {
         key: "video-codecs",
         heading: MEDIA,
         value: "CODECS",

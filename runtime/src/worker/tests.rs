@@ -1,8 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread::JoinHandle;
 
-use parlor_core::{Certificate, ClientId, Identity, News, Reply, RoomName, Seed};
-use parlor_signalling::RequestId;
+use parlor_core::{Certificate, Identity, RoomName, Seed};
 
 use super::*;
 use crate::link::{FrontEnd, link};
@@ -12,6 +11,7 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 fn start() -> (FrontEnd, JoinHandle<io::Result<()>>) {
     let (_, front) = wakeable_poll().unwrap();
     let (poll, waker) = wakeable_poll().unwrap();
+    let relays = relays(&[Arc::clone(&waker)]).remove(0);
     let (front_end, worker_end) = link(front, waker);
     let seed = Seed([7; 32]);
     let rooms = Rooms {
@@ -23,7 +23,7 @@ fn start() -> (FrontEnd, JoinHandle<io::Result<()>>) {
         journal: None,
     };
     let udp = Udp::open(&[LOOPBACK], 0).unwrap();
-    let worker = Worker::new(poll, udp, rooms, Clock::start(), worker_end).unwrap();
+    let worker = Worker::new(poll, udp, rooms, Clock::start(), worker_end, relays).unwrap();
     (front_end, std::thread::spawn(move || worker.run()))
 }
 

@@ -16,7 +16,7 @@ fn offer(sends: bool) -> String {
     Player::offer(now, 1, address, owner, Kinds::BOTH, sends).1
 }
 
-fn send(server: &Running, method: &str, path: &str, body: &str) -> Response {
+pub(crate) fn send(server: &Running, method: &str, path: &str, body: &str) -> Response {
     let mut client = Client::plain(server.plain);
     let length = body.len();
     let request = format!(
@@ -27,7 +27,7 @@ fn send(server: &Running, method: &str, path: &str, body: &str) -> Response {
     client.response()
 }
 
-fn location(response: &Response) -> String {
+pub(crate) fn location(response: &Response) -> String {
     let mut lines = response.head.lines();
     let location = lines.find_map(|line| line.strip_prefix("Location: "));
     location

@@ -11,6 +11,7 @@ mod exchanges;
 mod hostile;
 mod loading;
 mod process;
+mod relay;
 mod rtmp;
 mod server;
 mod serving;

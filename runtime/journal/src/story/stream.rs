@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parlor_core::observe::{Sender, begins_picture};
-use parlor_core::{Reply, RoomName, VideoCodec};
+use parlor_core::{RoomName, VideoCodec};
 
 use crate::digest::Class;
 use crate::pcap::Clear;
@@ -59,14 +59,9 @@ impl Told {
         title: String,
         publishes: bool,
         of: Option<Stream>,
-        reply: &Reply,
+        answer: Option<&str>,
     ) -> Self {
-        let payloads = match reply {
-            Reply::Answer { sdp, .. } => payloads(sdp),
-            Reply::Done | Reply::Joined { .. } | Reply::Sink { .. } | Reply::Available(_) => {
-                BTreeMap::new()
-            }
-        };
+        let payloads = answer.map(payloads).unwrap_or_default();
         Self {
             room,
             name: name.to_owned(),

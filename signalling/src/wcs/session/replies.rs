@@ -225,6 +225,8 @@ impl Session {
                     answer::codec_mismatch(stream, &audio, &video, out);
                 }
             }
+            // The caller makes an answer of it.
+            News::Answered { .. } => debug_assert!(false, "an answer is no news"),
             News::Live { media } => {
                 if let Some(stream) = self.streams.get_mut(media)
                     && stream.stage == Stage::Answered
