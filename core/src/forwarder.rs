@@ -268,6 +268,40 @@ mod tests {
     }
 
     #[test]
+    fn numbers_neither_leap_nor_are_given_again() {
+        let epoch = Instant::now();
+        let mut forwarder = Forwarder::new(Codec::Vp8, 0);
+        let first = forwarder
+            .forward(entry(packet(epoch, 1_000)))
+            .expect("an entry");
+        let of_it = |sequence| Incoming {
+            timestamp: 1_000 * 3_000,
+            ..packet(epoch, sequence)
+        };
+        assert!(forwarder.forward(of_it(1_001 - OVERTAKEN)).is_some());
+        assert_eq!(
+            forwarder.forward(of_it(1_000 - OVERTAKEN)),
+            None,
+            "another source may have had that number"
+        );
+        assert_eq!(
+            forwarder.forward(packet(epoch, 1_001 + LEAP)),
+            None,
+            "16 bits do not tell how far it is"
+        );
+        let latest = forwarder.forward(packet(epoch, 1_000 + LEAP));
+        assert_eq!(latest.expect("passed on").sequence, first.sequence + LEAP);
+        // One that was overtaken does not take the numbers back.
+        forwarder.forward(packet(epoch, 1_500)).expect("passed on");
+        let other = Incoming {
+            ssrc: 2,
+            ..entry(packet(epoch, 5))
+        };
+        let next = forwarder.forward(other).expect("an entry");
+        assert_eq!(next.sequence, first.sequence + LEAP + OVERTAKEN);
+    }
+
+    #[test]
     fn numbers_that_wrap_at_the_publisher_do_not_wrap_early_at_the_subscriber() {
         let epoch = Instant::now();
         let mut forwarder = Forwarder::new(Codec::Vp8, 0);

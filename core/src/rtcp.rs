@@ -61,3 +61,21 @@ pub(crate) fn words(compound: &mut Vec<u8>, words: &[u32]) {
         compound.extend_from_slice(&word.to_be_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compound_ends_where_it_is_none() {
+        let mut compound = vec![0x81, 205, 0, 1, 1, 2, 3, 4];
+        let packet = Packet {
+            kind: 205,
+            count: 1,
+            body: &[1, 2, 3, 4],
+        };
+        assert_eq!(packets(&compound).collect::<Vec<_>>(), [packet]);
+        compound.extend([0x41, 205, 0, 0, 0x81, 205, 0, 0]);
+        assert_eq!(packets(&compound).count(), 1, "of another version");
+    }
+}

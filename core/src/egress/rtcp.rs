@@ -266,6 +266,29 @@ mod tests {
             Feedback::KeyframeWanted { .. } | Feedback::Received(_) | Feedback::Estimate(_) => 0,
         });
         assert!(lost.sum::<usize>() <= LOST);
+        let mut reports = vec![0x9f, RECEIVER_REPORT, 0, 187, 0, 0, 0, 9];
+        reports.resize(8 + 31 * 24, 0);
+        assert_eq!(read(&reports).len(), PIECES);
+    }
+
+    #[test]
+    fn descriptions_end_with_a_zero_wherever_they_end() {
+        let source = |ssrc| Sent {
+            ssrc,
+            ntp: 0,
+            timestamp: 0,
+            packets: 0,
+            octets: 0,
+        };
+        // At a word's boundary a whole word of zeros follows.
+        for (cname, zeros) in [("a", 1), ("ab", 4), ("abc", 3), ("abcd", 2)] {
+            let compound = reports(&[source(7)], cname);
+            let mut chunk = vec![0, 0, 0, 7, 1, cname.len() as u8];
+            chunk.extend(cname.bytes());
+            chunk.resize(chunk.len() + zeros, 0);
+            assert_eq!(compound[28..30], [0x81, SOURCE_DESCRIPTION]);
+            assert_eq!(compound[32..], chunk);
+        }
     }
 
     #[test]

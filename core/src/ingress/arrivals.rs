@@ -330,6 +330,30 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_two_arrivals_counts_and_reports_are_numbered() {
+        let now = Instant::now();
+        let mut arrivals = Arrivals::new(now);
+        for round in 0..3_u8 {
+            arrivals.note(now + ms(64), 5);
+            arrivals.note(now + ms(70), 5);
+            let mut report = Vec::new();
+            arrivals.report(now + ms(1_000), (1, 2), &mut report);
+            assert_eq!(read(&report), (5, vec![Some(256)]));
+            assert_eq!(report[19], round, "none was lost on the way");
+        }
+    }
+
+    #[test]
+    fn numbers_that_leap_begin_anew() {
+        let now = Instant::now();
+        let mut arrivals = Arrivals::new(now);
+        arrivals.note(now + ms(4), 5);
+        arrivals.note(now + ms(8), 6 + GAP as u16);
+        let reports = reports(&mut arrivals);
+        assert_eq!(reports, [(6 + GAP as u16, vec![Some(32)])]);
+    }
+
+    #[test]
     fn many_numbers_take_several_reports() {
         let now = Instant::now();
         let mut arrivals = Arrivals::new(now);

@@ -150,6 +150,17 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_gap_is_not_kept_waiting_by_a_later_one() {
+        let now = Instant::now();
+        let mut losses = Losses::default();
+        losses.arrived(now, Some(1), 3);
+        losses.arrived(now + ms(5), Some(3), 5);
+        assert_eq!(losses.due(), Some(now + ms(10)));
+        let requests: Vec<_> = requests(&mut losses, now).into_iter().take(2).collect();
+        assert_eq!(requests, [(10, vec![2]), (15, vec![4])]);
+    }
+
+    #[test]
     fn only_so_many_are_missed() {
         let now = Instant::now();
         let mut losses = Losses::default();

@@ -190,6 +190,32 @@ mod tests {
     }
 
     #[test]
+    fn what_came_before_the_first_packet_counts_and_losses_are_told_in_24_bits() {
+        let now = Instant::now();
+        let mut reception = Reception::new(now, 90_000, 100, 0);
+        for sequence in [100, 98, 101] {
+            reception.count(now, sequence, 0);
+        }
+        let block = reception.report(now, 1).expect("a report");
+        assert_eq!((block.fraction_lost, block.lost), (64, 1));
+        reception.count(now, 10_000_000, 0);
+        let block = reception.report(now, 1).expect("a report");
+        assert_eq!((block.fraction_lost, block.lost), (255, 0x7f_ffff));
+    }
+
+    #[test]
+    fn jitter_is_not_disturbed_by_the_wrap_of_timestamps() {
+        let now = Instant::now();
+        let begin = u32::MAX - 5_000;
+        let mut reception = Reception::new(now, 90_000, 0, begin);
+        for n in 0..10_u64 {
+            let timestamp = begin.wrapping_add((n * 1_800) as u32);
+            reception.count(now + ms(20 * n), n, timestamp);
+        }
+        assert_eq!(reception.report(now, 1).expect("a report").jitter, 0);
+    }
+
+    #[test]
     fn jitter_is_how_unevenly_packets_come() {
         let now = Instant::now();
         let even = |late: u64| {

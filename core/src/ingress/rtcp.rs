@@ -124,6 +124,9 @@ mod tests {
             timestamp: 0x090a_0b0c,
         };
         assert_eq!(reports, [(9, report)]);
+        compound[1] = RECEIVER_REPORT;
+        assert_eq!(sender_reports(&compound).count(), 0, "of a receiver");
+        compound[1] = SENDER_REPORT;
         compound.truncate(20);
         assert_eq!(sender_reports(&compound).count(), 0, "its length lies");
     }
