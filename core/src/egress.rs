@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::codec::Codec;
 use crate::forwarder::Outgoing;
 use crate::request::MediaKind;
-use crate::srtp::{Failed, Keys, RtcpOpener, RtcpSealer, RtpSealer};
+use crate::srtp::{Failed, Keys, RtcpOpener, RtcpSealer, RtpSealer, Side};
 use ring::{Extensions, Packet};
 use rtcp::{Feedback, Received, Sent};
 
@@ -141,7 +141,11 @@ impl Egress {
     /// sealer would begin its indices anew.
     pub(crate) fn begin(&mut self, keys: &Keys) -> Result<(), Failed> {
         if self.keys.is_none() {
-            self.keys = Some((keys.rtp_sealer()?, keys.rtcp_sealer()?, keys.rtcp_opener()?));
+            self.keys = Some((
+                keys.rtp_sealer(Side::Server)?,
+                keys.rtcp_sealer(Side::Server)?,
+                keys.rtcp_opener(Side::Client)?,
+            ));
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::codec::Codec;
 use crate::egress::ring::{Extensions, Packet};
 use crate::request::MediaKind;
 use crate::rtp::{self, Header};
-use crate::srtp::{Failed, Keys, RtcpOpener, RtcpSealer, RtpOpener};
+use crate::srtp::{Failed, Keys, RtcpOpener, RtcpSealer, RtpOpener, Side};
 use arrivals::Arrivals;
 use losses::Losses;
 use reception::Reception;
@@ -143,7 +143,11 @@ impl Ingress {
     /// sealer would begin its indices anew.
     pub(crate) fn begin(&mut self, keys: &Keys) -> Result<(), Failed> {
         if self.keys.is_none() {
-            self.keys = Some((keys.rtp_opener()?, keys.rtcp_opener()?, keys.rtcp_sealer()?));
+            self.keys = Some((
+                keys.rtp_opener(Side::Client)?,
+                keys.rtcp_opener(Side::Client)?,
+                keys.rtcp_sealer(Side::Server)?,
+            ));
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use crate::config::VideoCodec;
 use crate::forwarder::is_entry;
 use crate::names::{PublicationName, RoomName};
 use crate::request::{ClientId, MediaId};
-use crate::srtp::Keys;
-use crate::srtp::watch::{self, Watch};
+use crate::srtp::watch::Watch;
+use crate::srtp::{Keys, Side};
 
 pub use crate::state::snapshot::{ParticipantState, PlayerState, PublicationState, RoomState};
 
@@ -63,8 +63,10 @@ impl std::fmt::Debug for Reader {
 
 impl Reader {
     pub(crate) fn new(keys: &Keys) -> Option<Self> {
-        let (client, server) = watch::both_sides(keys).ok()?;
-        Some(Self { client, server })
+        Some(Self {
+            client: Watch::new(keys, Side::Client).ok()?,
+            server: Watch::new(keys, Side::Server).ok()?,
+        })
     }
 
     /// The RTP packet in a sealed one; `None` where it is not one of `sender`.

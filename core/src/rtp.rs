@@ -47,6 +47,14 @@ impl<'a> Header<'a> {
     }
 }
 
+/// What a sequence number is beyond its 16 bits: the closest to the latest one (RFC 3711 §3.3.1).
+/// `None` where that would be before zero.
+pub(crate) fn extend(latest: u64, sequence: u16) -> Option<u64> {
+    // Truncation is what the wire does, and the distance has a sign.
+    let distance = sequence.wrapping_sub(latest as u16) as i16;
+    latest.checked_add_signed(distance.into())
+}
+
 /// A payload without its padding, which says at its end how long it is.
 pub(crate) fn without_padding(payload: &[u8]) -> Option<&[u8]> {
     let padding = usize::from(*payload.last()?);

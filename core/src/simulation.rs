@@ -14,10 +14,11 @@ use crate::config::Config;
 use crate::crypto;
 use crate::egress::rtcp;
 use crate::entropy::{Entropy, Seed};
+use crate::rtp::Header;
 use crate::sdp::narrow;
 use crate::sdp::offer::{BadOffer, Offer, Payload};
 pub use crate::srtp::ClientSrtp;
-use crate::srtp::{RtcpSealer, RtpSealer};
+use crate::srtp::{RtcpSealer, RtpOpener, RtpSealer, Side};
 use crate::stun;
 
 /// The randomness of a simulated client.
@@ -51,10 +52,12 @@ pub fn take_srtp() -> Option<ClientSrtp> {
     crypto::take_keys()?.client().ok()
 }
 
-/// Seals as a client of a connection what no honest client would send.
+/// Seals as a client of a connection what no honest client would send, and says of what the client
+/// is sent under which number it was sealed.
 pub struct Forger {
     rtp: RtpSealer,
     rtcp: RtcpSealer,
+    server: RtpOpener,
 }
 
 impl Forger {
@@ -66,8 +69,13 @@ impl Forger {
     /// handshake finished in that.
     pub fn take() -> Option<Self> {
         let keys = crypto::take_keys()?;
-        let (rtp, rtcp) = keys.client_sealers(Self::FIRST_RTCP).ok()?;
-        Some(Self { rtp, rtcp })
+        let mut rtcp = keys.rtcp_sealer(Side::Client).ok()?;
+        rtcp.skip_to(Self::FIRST_RTCP);
+        Some(Self {
+            rtp: keys.rtp_sealer(Side::Client).ok()?,
+            rtcp,
+            server: keys.rtp_opener(Side::Server).ok()?,
+        })
     }
 
     /// Seals an RTP packet whose header takes the first `header` bytes. `sequence` is its number
@@ -75,6 +83,21 @@ impl Forger {
     pub fn rtp(&self, mut packet: Vec<u8>, header: usize, sequence: u64) -> Option<Vec<u8>> {
         self.rtp.seal(&mut packet, 0..header, sequence).ok()?;
         Some(packet)
+    }
+
+    /// The number, with the rollover counter above it, under which the server has sealed an RTP
+    /// packet: with one of the first `rollovers` counters. `None` for what it has not.
+    pub fn number(&self, packet: &[u8], rollovers: u64) -> Option<u64> {
+        let header = Header::parse(packet)?;
+        let number = |rollover| rollover << 16 | u64::from(header.sequence);
+        let mut payload = Vec::new();
+        let mut opens = |number| {
+            let opened = self
+                .server
+                .open(packet, header.length, number, &mut payload);
+            opened.is_ok()
+        };
+        (0..rollovers).map(number).find(|number| opens(*number))
     }
 
     /// Seals a compound RTCP packet. `None` for what is too short to be one.

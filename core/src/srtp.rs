@@ -63,20 +63,20 @@ struct Cm {
     auth: hmac::Key,
 }
 
-/// Protects the packets that the server sends.
+/// Protects the packets of one side.
 pub(crate) struct RtpSealer(Cipher);
 
-/// Protects the feedback and the reports that the server sends.
+/// Protects the feedback and the reports of one side.
 pub(crate) struct RtcpSealer {
     cipher: Cipher,
     /// The index of the next packet.
     next: u32,
 }
 
-/// Opens the packets that the client sends.
+/// Opens the packets of one side.
 pub(crate) struct RtpOpener(Cipher);
 
-/// Opens the feedback and the reports that the client sends.
+/// Opens the feedback and the reports of one side.
 pub(crate) struct RtcpOpener {
     cipher: Cipher,
     window: Window,
@@ -106,39 +106,31 @@ impl Profile {
     }
 }
 
-/// Whose keys are meant.
+/// Who seals.
 #[derive(Debug, Clone, Copy)]
-enum Side {
+pub(crate) enum Side {
     Client,
     Server,
 }
 
 impl Keys {
-    pub(crate) fn rtp_sealer(&self) -> Result<RtpSealer, Failed> {
-        self.cipher(Side::Server, RTP_LABELS).map(RtpSealer)
+    pub(crate) fn rtp_sealer(&self, side: Side) -> Result<RtpSealer, Failed> {
+        self.cipher(side, RTP_LABELS).map(RtpSealer)
     }
 
-    pub(crate) fn rtcp_sealer(&self) -> Result<RtcpSealer, Failed> {
-        let cipher = self.cipher(Side::Server, RTCP_LABELS)?;
+    pub(crate) fn rtcp_sealer(&self, side: Side) -> Result<RtcpSealer, Failed> {
+        let cipher = self.cipher(side, RTCP_LABELS)?;
         Ok(RtcpSealer { cipher, next: 0 })
     }
 
-    /// The sealers of the client's side, for simulations. The first SRTCP packet has this index.
-    pub(crate) fn client_sealers(&self, first: u32) -> Result<(RtpSealer, RtcpSealer), Failed> {
-        let cipher = self.cipher(Side::Client, RTCP_LABELS)?;
-        let rtcp = RtcpSealer {
-            cipher,
-            next: first,
-        };
-        Ok((RtpSealer(self.cipher(Side::Client, RTP_LABELS)?), rtcp))
+    /// Opens what this side seals.
+    pub(crate) fn rtp_opener(&self, side: Side) -> Result<RtpOpener, Failed> {
+        self.cipher(side, RTP_LABELS).map(RtpOpener)
     }
 
-    pub(crate) fn rtp_opener(&self) -> Result<RtpOpener, Failed> {
-        self.cipher(Side::Client, RTP_LABELS).map(RtpOpener)
-    }
-
-    pub(crate) fn rtcp_opener(&self) -> Result<RtcpOpener, Failed> {
-        let cipher = self.cipher(Side::Client, RTCP_LABELS)?;
+    /// Opens what this side seals.
+    pub(crate) fn rtcp_opener(&self, side: Side) -> Result<RtcpOpener, Failed> {
+        let cipher = self.cipher(side, RTCP_LABELS)?;
         let window = Window::default();
         Ok(RtcpOpener { cipher, window })
     }
@@ -280,6 +272,11 @@ impl RtpSealer {
 }
 
 impl RtcpSealer {
+    /// Goes on with the packet of this index.
+    pub(crate) fn skip_to(&mut self, index: u32) {
+        self.next = self.next.max(index);
+    }
+
     /// Seals a compound RTCP packet in place.
     pub(crate) fn seal(&mut self, packet: &mut Vec<u8>) -> Result<(), Failed> {
         let ssrc = ssrc_at(packet, 4)?;

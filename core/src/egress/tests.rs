@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::srtp::Profile;
+use crate::srtp::{Profile, Side};
 
 fn egress() -> Egress {
     let track = |kind, codec, payload_type, ssrc, rtx| Track {
@@ -194,6 +194,157 @@ fn the_keys_of_a_connection_do_not_change() {
     assert_eq!(before, after);
 }
 
+/// The payload of a datagram that was sealed under this number.
+fn opened(datagram: &[u8], header: usize, sequence: u64) -> Result<Vec<u8>, Failed> {
+    let mut payload = Vec::new();
+    let opener = keys().rtp_opener(Side::Server)?;
+    opener.open(datagram, header, sequence, &mut payload)?;
+    Ok(payload)
+}
+
+fn keys() -> Keys {
+    Keys {
+        profile: Profile::Aes128Gcm,
+        material: vec![1; 56],
+    }
+}
+
+#[test]
+fn packets_are_sealed_under_their_number_beyond_sixteen_bits() {
+    let mut egress = egress();
+    let now = Instant::now();
+    let sent = made(|bytes| egress.send(now, MediaKind::Video, &packet(None), OUTGOING, bytes));
+    let sent = sent.unwrap();
+    assert_eq!(opened(&sent, 12, OUTGOING.sequence), Ok(vec![5; 100]));
+    assert_eq!(opened(&sent, 12, 0x0203), Err(Failed));
+    let again = made(|bytes| egress.resend(MediaKind::Video, &packet(None), OUTGOING, bytes));
+    let original = [&[2, 3][..], &[5; 100]].concat();
+    assert_eq!(opened(&again.unwrap(), 12, 1), Ok(original));
+}
+
+#[test]
+fn packets_sent_again_roll_over_too() {
+    let mut egress = egress();
+    let mut bytes = Vec::new();
+    for number in 1..=0x1_0002_u64 {
+        egress.credit = CREDIT;
+        bytes.clear();
+        let again = egress.resend(MediaKind::Video, &packet(None), OUTGOING, &mut bytes);
+        assert_eq!(again, Some(()));
+        if number & 0xffff < 3 {
+            assert!(opened(&bytes, 12, number).is_ok(), "{number:#x}");
+            assert!(
+                opened(&bytes, 12, number ^ 0x1_0000).is_err(),
+                "{number:#x}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_gets_the_extensions_that_it_has_ids_for() {
+    let mut egress = egress();
+    let now = Instant::now();
+    let both = Packet {
+        marker: false,
+        extensions: Extensions {
+            audio_level: Some(0x11),
+            video_orientation: Some(3),
+        },
+        ..packet(None)
+    };
+    let mut header = |sound, picture| {
+        let track = &mut egress.senders[1].as_mut().unwrap().track;
+        (track.audio_level, track.video_orientation) = (sound, picture);
+        made(|bytes| egress.send(now, MediaKind::Video, &both, OUTGOING, bytes)).unwrap()
+    };
+    let neither = header(None, None);
+    assert_eq!(neither[..2], [0x80, 96], "neither extension nor marker");
+    assert_eq!(neither.len(), 12 + 100 + 16);
+    assert_eq!(
+        header(Some(2), None)[12..20],
+        [0xbe, 0xde, 0, 1, 0x20, 0x11, 0, 0]
+    );
+    assert_eq!(
+        header(None, Some(9))[12..20],
+        [0xbe, 0xde, 0, 1, 0x90, 3, 0, 0]
+    );
+    assert_eq!(header(Some(2), Some(9))[16..20], [0x20, 0x11, 0x90, 3]);
+}
+
+#[test]
+fn credit_for_packets_sent_again_does_not_grow_without_end() {
+    let mut egress = egress();
+    let now = Instant::now();
+    for sequence in 0..10_000 {
+        let outgoing = Outgoing {
+            sequence,
+            ..OUTGOING
+        };
+        made(|bytes| egress.send(now, MediaKind::Video, &packet(None), outgoing, bytes)).unwrap();
+    }
+    let again = (0..10_000).filter(|_| {
+        made(|bytes| egress.resend(MediaKind::Video, &packet(None), OUTGOING, bytes)).is_some()
+    });
+    assert_eq!(again.count(), usize::from(CREDIT / RESEND_COST));
+}
+
+/// The compound in the SRTCP packet of this number.
+fn compound(sealed: Option<Vec<u8>>) -> Vec<u8> {
+    let mut opener = keys().rtcp_opener(Side::Server).unwrap();
+    opener.open(&sealed.unwrap()).unwrap()
+}
+
+#[test]
+fn reports_and_goodbyes_are_of_all_that_was_sent_and_of_nothing_else() {
+    let mut egress = egress();
+    let now = Instant::now();
+    let early = Outgoing {
+        sequence: 1,
+        timestamp: u32::MAX - 9,
+    };
+    made(|bytes| egress.send(now, MediaKind::Audio, &packet(None), early, bytes)).unwrap();
+    let goodbye = compound(made(|bytes| egress.goodbye(bytes)));
+    assert_eq!(
+        goodbye,
+        [0x80, 201, 0, 1, 0, 0, 0, 10, 0x81, 203, 0, 1, 0, 0, 0, 10]
+    );
+    // Its timestamps wrap; what was overtaken says nothing of the present.
+    for (sequence, timestamp) in [(3, 50), (2, 20)] {
+        let outgoing = Outgoing {
+            sequence,
+            timestamp,
+        };
+        made(|bytes| egress.send(now, MediaKind::Audio, &packet(None), outgoing, bytes)).unwrap();
+    }
+    made(|bytes| egress.send(now, MediaKind::Video, &packet(None), OUTGOING, bytes)).unwrap();
+    let ntp = 0x0102_0304_0506_0708;
+    let report = compound(made(|bytes| egress.report(now, ntp, bytes)));
+    let sound = [
+        0x80, 200, 0, 6, 0, 0, 0, 10, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 50, 0, 0, 0, 3, 0, 0, 1, 44,
+    ];
+    let picture = [
+        0x80, 200, 0, 6, 0, 0, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 4, 5, 6, 7, 0, 0, 0, 1, 0, 0, 0, 100,
+    ];
+    assert_eq!(report[..28], sound);
+    assert_eq!(report[28..56], picture);
+    let mut names = vec![0x82, 202, 0, 6];
+    for ssrc in [10, 20] {
+        names.extend([0, 0, 0, ssrc, 1, 5, b'c', b'n', b'a', b'm', b'e', 0]);
+    }
+    assert_eq!(report[56..], names);
+}
+
+#[test]
+fn a_report_about_what_is_to_come_goes_back_in_time() {
+    let mut egress = egress();
+    let now = Instant::now();
+    let ahead = now + Duration::from_millis(100);
+    made(|bytes| egress.send(ahead, MediaKind::Video, &packet(None), OUTGOING, bytes)).unwrap();
+    let sent = egress.senders[1].as_ref().unwrap().report(now, 0).unwrap();
+    assert_eq!(sent.timestamp, OUTGOING.timestamp - 9_000);
+}
+
 /// A receiver report about a source.
 fn report(ssrc: u32, lost: i32, sender_report: u32, delay: u32) -> Vec<u8> {
     let mut compound = vec![0x81, 201, 0, 7, 0, 0, 0, 9];
@@ -212,7 +363,7 @@ fn reports_say_how_well_a_subscriber_is_reached() {
         profile: Profile::Aes128Gcm,
         material: vec![1; 56],
     };
-    let mut client = keys.rtcp_sealer().unwrap();
+    let mut client = keys.rtcp_sealer(Side::Server).unwrap();
     let now = Instant::now();
     for sequence in 0..100 {
         let outgoing = Outgoing {
@@ -232,6 +383,13 @@ fn reports_say_how_well_a_subscriber_is_reached() {
     assert_eq!(first.round_trip, Some(Duration::from_millis(500)));
     let again = hear(&mut egress, 10 * second, report(20, 9, 0, 0));
     assert_eq!((again.lost, again.round_trip), (2, None));
+    // Fewer, where late ones have come, and as many as before again: nothing was lost since.
+    for lost in [4, 9] {
+        let again = hear(&mut egress, 10 * second, report(20, lost, 0, 0));
+        assert_eq!(again.lost, 0);
+    }
+    let slow = hear(&mut egress, 80 * second, report(20, 9, 19 << 16, 0));
+    assert_eq!(slow.round_trip, None, "61 seconds are not believed");
     // Lies: more than were sent, fewer than before, an answer before the question, of another.
     assert_eq!(hear(&mut egress, 0, report(20, 8_000_000, 0, 0)).lost, 91);
     assert_eq!(hear(&mut egress, 0, report(20, -5, 0, 0)).lost, 0);
@@ -261,7 +419,7 @@ fn wishes_are_those_of_the_subscribers_own_tracks() {
         profile: Profile::Aes128Gcm,
         material: vec![1; 56],
     };
-    let mut client = keys.rtcp_sealer().unwrap();
+    let mut client = keys.rtcp_sealer(Side::Server).unwrap();
     let mut compound = Vec::new();
     for ssrc in [10, 20, 30, 40] {
         compound.extend([0x81, 205, 0, 3, 0, 0, 0, 9, 0, 0, 0, ssrc, 0, ssrc, 0, 0]);

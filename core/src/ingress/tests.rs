@@ -46,9 +46,9 @@ impl Pair {
         Self {
             now,
             ingress,
-            sealer: keys.rtp_sealer().unwrap(),
-            reports: keys.rtcp_sealer().unwrap(),
-            feedback: keys.rtcp_opener().unwrap(),
+            sealer: keys.rtp_sealer(Side::Server).unwrap(),
+            reports: keys.rtcp_sealer(Side::Server).unwrap(),
+            feedback: keys.rtcp_opener(Side::Client).unwrap(),
         }
     }
 
@@ -343,4 +343,60 @@ fn nothing_is_taken_without_keys_and_they_do_not_change() {
     other.material[0] = 1;
     pair.ingress.begin(&other).unwrap();
     assert_eq!(sequence_of(pair.send(picture(5))), Some(5));
+}
+
+#[test]
+fn a_report_is_about_both_tracks() {
+    let mut pair = Pair::new(true);
+    pair.send(picture(5)).unwrap();
+    let sound = Sent {
+        payload_type: 111,
+        ssrc: SOUND,
+        ..picture(5)
+    };
+    pair.send(sound).unwrap();
+    pair.now += REPORT_INTERVAL;
+    let report = pair.feedback();
+    assert_eq!(report[..4], [0x82, 201, 0, 13]);
+    assert_eq!(report[8..12], PICTURE.to_be_bytes());
+    assert_eq!(report[32..36], SOUND.to_be_bytes());
+}
+
+#[test]
+fn what_is_sent_again_is_of_the_source_that_sends() {
+    let mut pair = Pair::new(false);
+    let of = |ssrc, sequence| Sent {
+        ssrc,
+        ..picture(sequence)
+    };
+    for (ssrc, sequence) in [(5, 100), (5, 102), (6, 9_000), (6, 9_002)] {
+        pair.send(of(ssrc, sequence)).unwrap();
+    }
+    let packet = pair.send(again(1, 9_001)).unwrap().expect("missing").packet;
+    assert_eq!((packet.ssrc, packet.sequence), (6, 9_001));
+}
+
+#[test]
+fn feedback_fits_into_datagrams_whatever_there_is_to_say() {
+    let mut pair = Pair::new(true);
+    // Every twentieth packet arrives, each with a number of its own for the report of arrivals.
+    for number in 0..60_u16 {
+        let sent = Sent {
+            extension: [&[0x31][..], &(number * 17).to_be_bytes()].concat(),
+            ..picture(u64::from(number) * 20)
+        };
+        pair.send(sent).unwrap();
+        pair.now += REPORT_INTERVAL / 58;
+    }
+    // Datagrams that are too long fail in here.
+    let all = pair.feedback();
+    let lost = read(&all).into_iter().map(|piece| match piece {
+        Feedback::Lost { sequences, .. } => sequences.len(),
+        Feedback::KeyframeWanted { .. } | Feedback::Received(_) | Feedback::Estimate(_) => 0,
+    });
+    assert!(lost.sum::<usize>() > 100);
+    assert!(
+        all.windows(2).any(|head| head == [0x8f, 205]),
+        "and arrivals"
+    );
 }

@@ -1,5 +1,7 @@
 //! Which sequence numbers of a source have come.
 
+use crate::rtp;
+
 /// Numbers behind the latest one of which it is known whether they have come. Older ones are taken
 /// for known: a packet that is late by so many is of no use to anybody.
 const REACH: u64 = 2_048;
@@ -29,14 +31,12 @@ impl Window {
         self.latest
     }
 
-    /// What a number of 16 bits is beyond them: the closest to the latest one (RFC 3711 §3.3.1).
-    /// None where that would be before zero.
+    /// What a number of 16 bits is beyond them. None where that would be before zero.
     pub(crate) fn extend(&self, sequence: u16) -> Option<u64> {
-        let Some(latest) = self.latest else {
-            return Some(sequence.into());
-        };
-        let distance = sequence.wrapping_sub(latest as u16) as i16;
-        latest.checked_add_signed(distance.into())
+        match self.latest {
+            Some(latest) => rtp::extend(latest, sequence),
+            None => Some(sequence.into()),
+        }
     }
 
     /// Whether the packet of this number has not come yet.

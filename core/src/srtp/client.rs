@@ -1,8 +1,6 @@
 //! The other side of a connection: what a player opens and seals.
 
-use super::{
-    Failed, Keys, RTCP_LABELS, RTP_LABELS, RtcpOpener, RtcpSealer, RtpOpener, Side, Window,
-};
+use super::{Failed, Keys, RtcpOpener, RtcpSealer, RtpOpener, Side};
 
 /// Protection of a client's media: it opens what a server has sealed, and seals its feedback.
 pub struct ClientSrtp {
@@ -15,15 +13,9 @@ impl Keys {
     /// The client's side.
     pub(crate) fn client(&self) -> Result<ClientSrtp, Failed> {
         Ok(ClientSrtp {
-            rtp: RtpOpener(self.cipher(Side::Server, RTP_LABELS)?),
-            opener: RtcpOpener {
-                cipher: self.cipher(Side::Server, RTCP_LABELS)?,
-                window: Window::default(),
-            },
-            sealer: RtcpSealer {
-                cipher: self.cipher(Side::Client, RTCP_LABELS)?,
-                next: 0,
-            },
+            rtp: self.rtp_opener(Side::Server)?,
+            opener: self.rtcp_opener(Side::Server)?,
+            sealer: self.rtcp_sealer(Side::Client)?,
         })
     }
 }
@@ -69,7 +61,7 @@ mod tests {
         ] {
             let material = (0..bytes).collect();
             let keys = Keys { profile, material };
-            let server = keys.rtp_sealer().unwrap();
+            let server = keys.rtp_sealer(Side::Server).unwrap();
             let mut client = keys.client().unwrap();
             let header = [0x80, 96, 0, 5, 0, 0, 0, 1, 0, 0, 0, 7];
             let mut sealed = [&header[..], b"a payload"].concat();
@@ -90,7 +82,7 @@ mod tests {
             let report = vec![0x80, 201, 0, 1, 0, 0, 0, 7];
             let mut feedback = report.clone();
             client.seal_rtcp(&mut feedback).unwrap();
-            let opened = keys.rtcp_opener().unwrap().open(&feedback);
+            let opened = keys.rtcp_opener(Side::Client).unwrap().open(&feedback);
             assert_eq!(opened, Ok(report));
         }
     }

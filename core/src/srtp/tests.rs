@@ -24,6 +24,117 @@ fn session_keys_are_those_of_rfc_3711_appendix_b_3() {
 }
 
 #[test]
+fn session_keys_of_256_bits_are_those_of_rfc_6188_7_2() {
+    let key = hex("f0f04914b513f2763a1b1fa130f10e2998f6f6e43e4309d1e622a0e332b9f1b6");
+    let salt = hex("3b04803de51ee7c96423ab5b78d2");
+    let session = |label, length| {
+        let mut out = vec![0; length];
+        derive(&key, &salt, label, &mut out).unwrap();
+        out
+    };
+    assert_eq!(
+        session(0, 32),
+        hex("5ba1064e30ec51613cad926c5a28ef731ec7fb397f70a960653caf06554cd8c4")
+    );
+    assert_eq!(session(2, 14), hex("fa31791685ca444a9e07c6c64e93"));
+    assert_eq!(
+        session(1, 20),
+        hex("fd9c32d39ed5fbb5a9dc96b30818454d1313dc05")
+    );
+}
+
+#[test]
+fn a_counter_block_has_the_source_and_the_whole_number() {
+    let block = counter_block(&[0; 16], 0x0102_0304, 0x0506_0708_090a);
+    assert_eq!(block, [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0]);
+    let mut salt = [0xff; 16];
+    salt[14..].fill(0);
+    let salted = counter_block(&salt, 0x0102_0304, 0x0506_0708_090a);
+    let both = block.iter().zip(salt).map(|(block, salt)| block ^ salt);
+    assert!(both.eq(salted));
+}
+
+/// The master key and salt of RFC 3711 appendix B.3, of both sides.
+fn rfc_3711() -> Keys {
+    let (key, salt) = (
+        hex("E1F97A0D3E018BE0D64FA32C06DE4139"),
+        hex("0EC675AD498AFEEBB6960B3AABE6"),
+    );
+    Keys {
+        profile: Profile::Aes128CmSha1,
+        material: [&key[..], &key, &salt, &salt].concat(),
+    }
+}
+
+/// What other implementations check themselves by, since the RFC has no such packets.
+#[test]
+fn packets_of_aes_cm_are_those_of_others() {
+    let keys = rfc_3711();
+    let clear = hex("800f1234 decafbad cafebabe abababab abababab abababab abababab");
+    let mut packet = clear.clone();
+    let sealer = keys.rtp_sealer(Side::Server).unwrap();
+    sealer.seal(&mut packet, 0..12, 0x1234).unwrap();
+    let sealed = "800f1234 decafbad cafebabe 4e55dc4c e79978d8 8ca4d215 949d2402 \
+                  b78d6acc99ea179b8dbb";
+    assert_eq!(packet, hex(sealed));
+    let mut report = hex("81c8000b cafebabe abababab abababab abababab abababab");
+    let mut sealer = keys.rtcp_sealer(Side::Server).unwrap();
+    sealer.skip_to(1);
+    sealer.seal(&mut report).unwrap();
+    let sealed = "81c8000b cafebabe 7128035b e487b9bd bef89041 f977a5a8 80000001 \
+                  993e08cd54d6c1230798";
+    assert_eq!(report, hex(sealed));
+}
+
+#[test]
+fn feedback_in_the_clear_is_taken_where_its_tag_is_right_or_refused() {
+    let keys = rfc_3711();
+    let Cipher::Cm(cm) = keys.cipher(Side::Client, RTCP_LABELS).unwrap() else {
+        unreachable!("of this profile")
+    };
+    let clear = [&[0x80, 201, 0, 1, 0, 0, 0, 5][..], &[1; 24]].concat();
+    // The E flag is not set (RFC 3711 §3.4).
+    let mut packet = [&clear[..], &[0, 0, 0, 9]].concat();
+    let tag = hmac::sign(&cm.auth, &packet);
+    packet.extend_from_slice(&tag.as_ref()[..SHA1_80]);
+    let mut opener = keys.rtcp_opener(Side::Client).unwrap();
+    assert_eq!(opener.open(&packet), Ok(clear.clone()));
+
+    let keys = self::keys(Profile::Aes128Gcm);
+    let Cipher::Gcm { key, salt } = keys.cipher(Side::Client, RTCP_LABELS).unwrap() else {
+        unreachable!("of this profile")
+    };
+    // Sealed as if it were set: under AES-GCM nobody of ours sends that.
+    let (head, content) = clear.split_at(RTCP_CLEAR);
+    let (trailer, mut content) = ([0, 0, 0, 9], content.to_vec());
+    let aad = Aad::from([head, &trailer[..]].concat());
+    key.seal_in_place_append_tag(nonce(&salt, 5, 9), aad, &mut content)
+        .unwrap();
+    let packet = [head, &content, &trailer].concat();
+    let mut opener = keys.rtcp_opener(Side::Client).unwrap();
+    assert_eq!(opener.open(&packet), Err(Failed));
+}
+
+#[test]
+fn each_index_is_admitted_once_within_the_window() {
+    let mut window = Window::default();
+    let mut admitted = std::collections::BTreeSet::new();
+    let (mut latest, mut state) = (0, 7_u32);
+    for round in 0..20_000_u32 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let jump = if round % 500 == 499 { 200 } else { 66 };
+        let index = (round * 2 + (state >> 16) % jump).saturating_sub(60);
+        let too_old = latest > index && latest - index > 63;
+        let fresh = !too_old && !admitted.contains(&index);
+        assert_eq!(window.admit(index), fresh, "{index} after {latest}");
+        if fresh {
+            admitted.insert(index);
+            latest = latest.max(index);
+        }
+    }
+}
+
+#[test]
 fn the_key_stream_is_that_of_rfc_3711_appendix_b_2() {
     let key = UnboundCipherKey::new(&cipher::AES_128, &hex("2B7E151628AED2A6ABF7158809CF4F3C"));
     let key = EncryptingKey::ctr(key.unwrap()).unwrap();
@@ -123,7 +234,10 @@ const PROFILES: [Profile; 3] = [
 fn feedback_is_opened_once_and_only_untouched() {
     for profile in PROFILES {
         let keys = keys(profile);
-        let (mut sealer, mut opener) = (keys.rtcp_sealer().unwrap(), keys.rtcp_opener().unwrap());
+        let (mut sealer, mut opener) = (
+            keys.rtcp_sealer(Side::Server).unwrap(),
+            keys.rtcp_opener(Side::Client).unwrap(),
+        );
         let packet = [&[0x80, 201, 0, 1, 0, 0, 0, 5][..], &[1; 24]].concat();
         let seal = |sealer: &mut RtcpSealer| {
             let mut sealed = packet.clone();
@@ -145,7 +259,7 @@ fn feedback_is_opened_once_and_only_untouched() {
         assert_eq!(opener.open(&first), Err(Failed), "again");
         let later = (0..100).map(|_| seal(&mut sealer)).last().unwrap();
         assert!(opener.open(&later).is_ok());
-        let mut other = keys.rtcp_sealer().unwrap();
+        let mut other = keys.rtcp_sealer(Side::Server).unwrap();
         assert_eq!(
             opener.open(&seal(&mut other)),
             Err(Failed),
@@ -158,7 +272,10 @@ fn feedback_is_opened_once_and_only_untouched() {
 fn packets_are_opened_only_untouched_and_under_their_own_number() {
     for profile in PROFILES {
         let keys = keys(profile);
-        let (sealer, opener) = (keys.rtp_sealer().unwrap(), keys.rtp_opener().unwrap());
+        let (sealer, opener) = (
+            keys.rtp_sealer(Side::Server).unwrap(),
+            keys.rtp_opener(Side::Client).unwrap(),
+        );
         let clear = [&[0x80, 96, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2][..], &[3; 40]].concat();
         let mut sealed = clear.clone();
         sealer.seal(&mut sealed, 0..12, 0x1_0005).unwrap();
@@ -183,16 +300,16 @@ fn material_that_is_too_short_is_refused() {
     for profile in PROFILES {
         let mut keys = keys(profile);
         keys.material.pop();
-        assert!(keys.rtp_sealer().is_err() && keys.rtcp_sealer().is_err());
+        assert!(keys.rtp_sealer(Side::Server).is_err() && keys.rtcp_sealer(Side::Server).is_err());
         keys.material
             .truncate(2 * profile.key_bytes() + profile.salt_bytes() - 1);
-        assert!(keys.rtp_opener().is_err() && keys.rtcp_opener().is_err());
+        assert!(keys.rtp_opener(Side::Client).is_err() && keys.rtcp_opener(Side::Client).is_err());
     }
 }
 
 #[test]
 fn an_index_is_never_used_twice() {
-    let mut sealer = keys(Profile::Aes128Gcm).rtcp_sealer().unwrap();
+    let mut sealer = keys(Profile::Aes128Gcm).rtcp_sealer(Side::Server).unwrap();
     sealer.next = ENCRYPTED - 1;
     let packet = vec![0x80, 201, 0, 1, 0, 0, 0, 5];
     assert_eq!(sealer.seal(&mut packet.clone()), Err(Failed));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failed, Keys, RTCP_LABELS, RTP_LABELS, RtcpOpener, RtpOpener, Side, Window};
-use crate::rtp::Header;
+use super::{Failed, Keys, RtcpOpener, RtpOpener, Side};
+use crate::rtp::{Header, extend};
 
 /// Sources of one side whose numbers are followed; packets of more are not read.
 const SOURCES: usize = 256;
@@ -16,22 +16,15 @@ pub(crate) struct Watch {
     latest: BTreeMap<u32, u64>,
 }
 
-/// Readers of what the client and what the server sends.
-pub(crate) fn both_sides(keys: &Keys) -> Result<(Watch, Watch), Failed> {
-    let watch = |side| {
-        Ok(Watch {
-            rtp: RtpOpener(keys.cipher(side, RTP_LABELS)?),
-            rtcp: RtcpOpener {
-                cipher: keys.cipher(side, RTCP_LABELS)?,
-                window: Window::default(),
-            },
+impl Watch {
+    pub(crate) fn new(keys: &Keys, side: Side) -> Result<Self, Failed> {
+        Ok(Self {
+            rtp: keys.rtp_opener(side)?,
+            rtcp: keys.rtcp_opener(side)?,
             latest: BTreeMap::new(),
         })
-    };
-    Ok((watch(Side::Client)?, watch(Side::Server)?))
-}
+    }
 
-impl Watch {
     /// Opens an SRTP packet: the RTP packet in it.
     pub(crate) fn open_rtp(&mut self, packet: &[u8]) -> Result<Vec<u8>, Failed> {
         let header = Header::parse(packet).ok_or(Failed)?;
@@ -40,10 +33,8 @@ impl Watch {
         if latest.is_none() && self.latest.len() >= SOURCES {
             return Err(Failed);
         }
-        let sequence = match latest {
-            Some(latest) => extended(latest, number),
-            None => u64::from(number),
-        };
+        let sequence = latest.and_then(|latest| extend(latest, number));
+        let sequence = sequence.unwrap_or_else(|| number.into());
         let mut payload = Vec::new();
         self.rtp
             .open(packet, header.length, sequence, &mut payload)?;
@@ -57,16 +48,6 @@ impl Watch {
     /// Opens an SRTCP packet: the compound RTCP packet in it.
     pub(crate) fn open_rtcp(&mut self, packet: &[u8]) -> Result<Vec<u8>, Failed> {
         self.rtcp.open(packet)
-    }
-}
-
-/// The number closest to `latest` that ends in `number` (RFC 3711 §3.3.1).
-fn extended(latest: u64, number: u16) -> u64 {
-    // The difference as a signed number of 16 bits.
-    let ahead = number.wrapping_sub(latest as u16) as i16;
-    match latest.checked_add_signed(i64::from(ahead)) {
-        Some(extended) => extended,
-        None => u64::from(number),
     }
 }
 
@@ -84,8 +65,8 @@ mod tests {
         ] {
             let material = (0..bytes).collect();
             let keys = Keys { profile, material };
-            let sealer = keys.rtp_sealer().unwrap();
-            let (_, mut server) = both_sides(&keys).unwrap();
+            let sealer = keys.rtp_sealer(Side::Server).unwrap();
+            let mut server = Watch::new(&keys, Side::Server).unwrap();
             // Across the turn of 16 bits, one late.
             for sequence in [0xfffe_u64, 0x1_0001, 0xffff, 0x1_0002] {
                 let mut packet = vec![0x90, 96];
