@@ -76,6 +76,8 @@ pub struct World {
     /// Datagrams of clients to the machine with the addresses that they came from, if there is to
     /// be a record.
     pub tap: Option<Vec<(SocketAddr, Vec<u8>)>>,
+    /// Datagrams of the machine to clients, as they were put out, if there is to be a record.
+    pub put_out: Option<Vec<(ClientKey, Vec<u8>)>>,
     /// What becomes of an offer on its way to the machine.
     pub edit_offer: Option<fn(&str) -> String>,
     /// What becomes of an answer on its way to the client.
@@ -151,6 +153,7 @@ impl World {
             edit_offer: None,
             edit_answer: None,
             tap: None,
+            put_out: None,
             spent: Duration::ZERO,
         }
     }
@@ -503,6 +506,9 @@ impl World {
             let is_at = |key: &ClientKey| self.clients[*key].outside == destination;
             let known = self.addresses.get(&destination).copied().filter(is_at);
             if let Some(key) = known.or_else(|| (0..self.clients.len()).find(is_at)) {
+                if let Some(put_out) = &mut self.put_out {
+                    put_out.push((key, transmit.contents.to_vec()));
+                }
                 self.launch(End::Client { source, key }, transmit.contents.to_vec());
             }
         }
