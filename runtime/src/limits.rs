@@ -74,6 +74,10 @@ pub const BACKLOG: i32 = 1024;
 /// How long what is due in a worker may wait for other things that are: reports, retransmissions of
 /// handshakes and requests for lost packets take no notice of it.
 pub const TIMER_SLACK: Duration = Duration::from_millis(5);
+/// A worker for which nothing but checks and reports has come for so long is in no hurry …
+pub const QUIET: Duration = Duration::from_secs(1);
+/// … and lets so much time pass between two looks at what has come.
+pub const QUIET_PAUSE: Duration = Duration::from_millis(5);
 /// How often a worker shows what it has counted, at most.
 pub const METRICS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a worker waits before it tries again to hand on what the front had no room for.

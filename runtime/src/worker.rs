@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     front_has_news: bool,
     /// There may be more packets of encoders.
     ingest_left: bool,
+    /// When something was last done for somebody, beside keeping connections up.
+    lively: Instant,
     /// Packets for players by RTMP that the front had no room for.
     sinks_dropped: u64,
     /// What has been counted is shown again from here on.
@@ -106,6 +108,7 @@ impl Worker {
             relays_left: true,
             front_has_news: false,
             ingest_left: true,
+            lively: clock.now(),
             sinks_dropped: 0,
             metrics_due: clock.now(),
             metrics_waiting: true,
@@ -121,6 +124,7 @@ impl Worker {
         let mut events = Events::with_capacity(256);
         let mut now = self.clock.now();
         loop {
+            self.gather_upkeep(now);
             match self.poll.poll(&mut events, self.timeout(now)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 Ok(()) | Err(_) => {}
@@ -129,6 +133,7 @@ impl Worker {
             for event in &events {
                 match event.token() {
                     WAKER => {
+                        self.lively = now;
                         (self.requests_left, self.ingest_left) = (true, true);
                         self.relays_left = true;
                     }
@@ -155,15 +160,27 @@ impl Worker {
         }
     }
 
+    /// Lets checks and reports gather where nothing else has come for a while: each wakes this
+    /// thread by itself, which costs more than answering it.
+    fn gather_upkeep(&self, now: Instant) {
+        if now.saturating_duration_since(self.lively) > limits::QUIET {
+            std::thread::sleep(limits::QUIET_PAUSE);
+        }
+    }
+
     /// Takes in what has arrived, and lets out what comes of it before it grows too large.
     fn receive(&mut self, now: Instant) {
         let Self {
             udp,
             machine,
             batch,
+            lively,
             ..
         } = self;
         udp.receive(|datagram, mut departing| {
+            if !is_upkeep(datagram.contents) {
+                *lively = now;
+            }
             machine.handle_datagram(now, datagram);
             if machine.bytes_to_send() >= limits::BATCH_BYTES {
                 machine.poll_transmit(batch);
@@ -361,6 +378,12 @@ impl Worker {
         self.metrics_waiting = false;
         self.metrics_due = now + limits::METRICS_INTERVAL;
     }
+}
+
+/// Whether a datagram keeps a connection up, or reports of it: a connectivity check, or SRTCP, by
+/// its first bytes (RFC 7983 §7, RFC 5761 §4).
+fn is_upkeep(datagram: &[u8]) -> bool {
+    matches!(datagram, [0..=3, ..] | [128..=191, 192..=223, ..])
 }
 
 impl Drop for Worker {

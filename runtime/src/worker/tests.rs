@@ -150,3 +150,14 @@ fn every_address_of_this_machine_is_a_candidate_and_loopback_comes_last() {
             .any(|candidate| candidate.ip() == LOOPBACK)
     );
 }
+
+#[test]
+fn checks_and_reports_keep_nobody_in_a_hurry_and_all_else_does() {
+    for upkeep in [[0, 1], [128, 201], [143, 206]] {
+        assert!(is_upkeep(&upkeep), "{upkeep:?}");
+    }
+    let (handshake, packet, marked) = ([22, 254], [128, 96], [144, 0x80 | 111]);
+    for lively in [handshake, packet, marked] {
+        assert!(!is_upkeep(&lively), "{lively:?}");
+    }
+}
