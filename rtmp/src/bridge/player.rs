@@ -40,7 +40,7 @@ impl Declared {
             SoundCodec::Aac => true,
             SoundCodec::Opus => self.opus,
             SoundCodec::Pcmu | SoundCodec::Pcma => self.g711,
-            SoundCodec::Mp3 | SoundCodec::Speex => false,
+            SoundCodec::Speex => false,
         }
     }
 }
@@ -179,7 +179,7 @@ impl Player {
                 SoundCodec::Aac => Some(sound.config.clone()),
                 SoundCodec::Opus if sound.config.is_empty() => Some(opus::header()),
                 SoundCodec::Opus => Some(sound.config.clone()),
-                SoundCodec::Pcmu | SoundCodec::Pcma | SoundCodec::Mp3 | SoundCodec::Speex => None,
+                SoundCodec::Pcmu | SoundCodec::Pcma | SoundCodec::Speex => None,
             };
             self.audio_header = Some(header);
             let body = described.and_then(|config| AudioBody::Header(sound.codec, config).write());
@@ -214,8 +214,9 @@ impl Player {
             described.add_sound(sound);
         }
         if self.described.as_ref() != Some(&described) {
-            let latest = self.latest_video.max(self.latest_audio);
-            self.put_out(TagKind::Data, latest.unwrap_or_default(), described.write());
+            // It holds for all of the stream, which begins at zero: what has another time,
+            // players take for subtitles.
+            self.put_out(TagKind::Data, 0, described.write());
             self.described = Some(described);
         }
     }
