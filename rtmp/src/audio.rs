@@ -73,9 +73,6 @@ impl Target {
 /// Why sound is not put into another codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SoundError {
-    /// Nothing here decodes it.
-    #[error("The sound is {0}, which is not decoded here; use AAC")]
-    NotDecoded(&'static str),
     /// Its description says something that is not decoded.
     #[error("The sound cannot be decoded: {0}")]
     BadConfig(#[from] BadConfig),

@@ -270,11 +270,11 @@ impl Connection {
         claimed
     }
 
-    /// Sound of an [`Action::Sound`] cannot be put into Opus: nobody hears it.
+    /// Sound of an [`Action::Sound`] cannot be put into Opus: nobody would hear it, and its encoder
+    /// is told why.
     pub fn handle_unheard(&mut self, now: Instant, media: MediaId, sentence: &str) {
         self.with_session(now, |session, out| {
-            session.handle_unheard(media, sentence, out);
-            Ok(())
+            session.handle_unheard(media, sentence, out)
         });
     }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use opus_pure::OpusDecoder;
+use oxideav_speex::{DecodedFrame, SpeexDecoder};
 use syom::{Channel, DecodeOptions};
 
 use super::asc::AudioSpecificConfig;
@@ -36,6 +37,7 @@ pub(super) enum Decoder {
     Aac(Box<AacDecoder>),
     Opus(Box<OpusDecoder>),
     G711(Law),
+    Speex(Box<SpeexDecoder>),
 }
 
 pub(super) struct AacDecoder {
@@ -50,6 +52,8 @@ const OPUS_RATE: u32 = 48_000;
 const OPUS_SHORTEST: usize = 120;
 /// The longest packet of Opus.
 const OPUS_LONGEST: usize = 5760;
+/// Samples a second of Speex: wideband, as FLV has it, and narrowband.
+const SPEEX_RATES: [u32; 2] = [16_000, 8_000];
 
 impl Decoder {
     pub(super) fn new(codec: SoundCodec, config: &Bytes) -> Result<Self, SoundError> {
@@ -62,15 +66,14 @@ impl Decoder {
             }
             SoundCodec::Pcmu => Ok(Self::G711(Law::Mu)),
             SoundCodec::Pcma => Ok(Self::G711(Law::A)),
-            SoundCodec::Mp3 => Err(SoundError::NotDecoded("MP3")),
-            SoundCodec::Speex => Err(SoundError::NotDecoded("Speex")),
+            SoundCodec::Speex => Ok(Self::Speex(Box::default())),
         }
     }
 
     /// Whether the times of what it decodes are counts of its samples.
     pub(super) fn counts(&self) -> bool {
         match self {
-            Self::Aac(_) => false,
+            Self::Aac(_) | Self::Speex(_) => false,
             Self::Opus(_) | Self::G711(_) => true,
         }
     }
@@ -93,6 +96,10 @@ impl Decoder {
                 let samples = unit.iter().map(|code| f32::from(law.expand(*code)));
                 pcm.samples.extend(samples.map(|sample| sample / 32_768.0));
                 Ok(())
+            }
+            Self::Speex(inner) => {
+                let frames = inner.decode_packet(unit);
+                take_speex(&frames.map_err(|_| SoundError::Undecodable)?, pcm)
             }
         }
     }
@@ -162,6 +169,30 @@ impl AacDecoder {
             return Err(SoundError::Undecodable);
         }
         Ok(())
+    }
+}
+
+/// Puts the frames of a packet into `pcm`, as far as they are of one rate.
+fn take_speex(frames: &[DecodedFrame], pcm: &mut Pcm) -> Result<(), SoundError> {
+    let [wide, narrow] = SPEEX_RATES;
+    pcm.clear(0, 1);
+    for frame in frames {
+        let (rate, samples) = match frame {
+            DecodedFrame::Wideband { wideband_pcm, .. } => (wide, &wideband_pcm[..]),
+            DecodedFrame::Narrowband(samples) => (narrow, &samples[..]),
+            DecodedFrame::Control(_) => continue,
+        };
+        if pcm.samples.is_empty() {
+            pcm.rate = rate;
+        }
+        if pcm.rate == rate {
+            let samples = samples.iter().map(|sample| (sample / 32_768.0) as f32);
+            pcm.samples.extend(samples);
+        }
+    }
+    match pcm.samples.is_empty() {
+        true => Err(SoundError::Undecodable),
+        false => Ok(()),
     }
 }
 

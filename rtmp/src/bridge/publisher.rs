@@ -61,18 +61,10 @@ pub enum Warning {
     /// What came could not be passed on as fast as it came.
     #[error("The stream comes in bursts; some of it was left out")]
     Bursts,
-    /// The picture is not passed on.
-    #[error("The picture is {0}, which browsers do not play here; use H.264")]
-    PictureCodec(&'static str),
-    /// The sound is not passed on.
-    #[error("The sound is in a codec that is not known here; use AAC")]
-    SoundCodec,
-    /// The sound is not passed on, because of what it says of itself.
-    #[error("{0}")]
-    Sound(BadConfig),
 }
 
-/// Why an encoder is not served.
+/// Why an encoder is not served. Of a part that nobody gets it is told so too: encoders show their
+/// users what ends the stream, and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// See [`BFrames::Reject`].
@@ -81,9 +73,15 @@ pub enum Refusal {
          (OBS: Output > Advanced; x264 tune=zerolatency)"
     )]
     BFrames,
-    /// There is nothing that could be passed on.
-    #[error("Neither the picture nor the sound can be played here; use H.264 and AAC")]
-    NoCodec,
+    /// Nobody here would see the picture.
+    #[error("The picture is {0}, which browsers do not play here; use H.264")]
+    PictureCodec(&'static str),
+    /// Nobody here would hear the sound.
+    #[error("The sound is {0}, which is not decoded here; use AAC")]
+    SoundCodec(&'static str),
+    /// The sound cannot be decoded, because of what it says of itself.
+    #[error("{0}")]
+    Sound(BadConfig),
 }
 
 /// What was left out of an encoder's stream.
@@ -139,9 +137,6 @@ struct Gathering {
     since: Option<Instant>,
     /// The metadata of the encoder says which tracks there are.
     promised: Option<Promised>,
-    /// There is a picture that cannot be passed on, sound that cannot be.
-    unusable_picture: bool,
-    unusable_sound: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -248,17 +243,11 @@ impl Publisher {
         };
         match body {
             AudioBody::Nothing => {}
-            AudioBody::Unknown => {
-                self.begin_gathering(now);
-                self.gathering.unusable_sound = true;
-                self.warn(Warning::SoundCodec);
-            }
+            AudioBody::Unknown(name) => self.on_unusable(Refusal::SoundCodec(name)),
             AudioBody::Header(codec, config) => {
                 self.begin_gathering(now);
-                if let Err(warning) = self.sounds.describe(codec, config) {
-                    self.left_out.malformed += 1;
-                    self.gathering.unusable_sound = true;
-                    self.warn(warning);
+                if let Err(refusal) = self.sounds.describe(codec, config) {
+                    self.refuse(refusal);
                 }
             }
             AudioBody::Unit(codec, unit) => {
@@ -283,11 +272,7 @@ impl Publisher {
         };
         match body {
             VideoBody::Nothing => {}
-            VideoBody::Unknown(name) => {
-                self.begin_gathering(now);
-                self.gathering.unusable_picture = true;
-                self.warn(Warning::PictureCodec(name));
-            }
+            VideoBody::Unknown(name) => self.on_unusable(Refusal::PictureCodec(name)),
             VideoBody::Header(codec, data) => {
                 self.begin_gathering(now);
                 if let Err(unpassed) = self.pictures.describe(codec, &data) {
@@ -319,6 +304,14 @@ impl Publisher {
         if !packed.packets.is_empty() {
             let item = Item::Packets(packed.packets);
             self.keep(now, timeline::duration(time), item, packed.is_key);
+        }
+    }
+
+    /// A codec that nothing here passes on. In the middle of a stream it is an oddity.
+    fn on_unusable(&mut self, refusal: Refusal) {
+        match &self.announced {
+            Some(_) => self.left_out.malformed += 1,
+            None => self.refuse(refusal),
         }
     }
 
@@ -374,14 +367,8 @@ impl Publisher {
     }
 
     fn is_anything_known(&self) -> bool {
-        let gathering = &self.gathering;
-        self.known()
-            != (Announcement {
-                audio: None,
-                video: None,
-            })
-            || gathering.unusable_picture
-            || gathering.unusable_sound
+        let Announcement { audio, video } = self.known();
+        audio.is_some() || video.is_some()
     }
 
     fn known(&self) -> Announcement {
@@ -403,10 +390,6 @@ impl Publisher {
                 }
             }
             None if !self.is_gathered(now, &known) => return,
-            None if known.audio.is_none() && known.video.is_none() => {
-                self.refuse(Refusal::NoCodec);
-                return;
-            }
             None => self.pacer.open(now),
         }
         self.announced = Some(known.clone());
@@ -424,8 +407,8 @@ impl Publisher {
             audio: true,
             video: true,
         });
-        let audio = known.audio.is_some() || self.gathering.unusable_sound || !promised.audio;
-        let video = known.video.is_some() || self.gathering.unusable_picture || !promised.video;
+        let audio = known.audio.is_some() || !promised.audio;
+        let video = known.video.is_some() || !promised.video;
         (audio && video) || now.saturating_duration_since(since) >= limits::GATHER_TIME
     }
 

@@ -16,9 +16,7 @@ pub enum SoundCodec {
     Pcmu,
     /// G.711 A-law, 8 kHz.
     Pcma,
-    /// MPEG-1 or MPEG-2 layer III.
-    Mp3,
-    /// Speex, wideband.
+    /// Speex (RFC 5574), wideband. It is only ever received.
     Speex,
 }
 
@@ -32,18 +30,23 @@ pub enum AudioBody {
     Unit(SoundCodec, Bytes),
     /// Nothing to be heard: the end of a sequence, a layout of channels, one of several tracks.
     Nothing,
-    /// A codec that nothing here knows.
-    Unknown,
+    /// A codec that nothing here decodes, by its name.
+    Unknown(&'static str),
 }
 
 /// SoundFormat values (FLV table E.4.2.1).
+const PCM: [u8; 2] = [0, 3];
+const ADPCM: u8 = 1;
 const MP3: u8 = 2;
+const NELLYMOSER: std::ops::RangeInclusive<u8> = 4..=6;
 const PCMA: u8 = 7;
 const PCMU: u8 = 8;
 const ENHANCED: u8 = 9;
 const AAC: u8 = 10;
 const SPEEX: u8 = 11;
 const MP3_8_KHZ: u8 = 14;
+
+const UNKNOWN: &str = "in an unknown codec";
 
 /// AACPacketType values.
 const AAC_HEADER: u8 = 0;
@@ -67,9 +70,12 @@ impl AudioBody {
             ENHANCED => Self::parse_enhanced(body),
             PCMU => Self::parse_g711(SoundCodec::Pcmu, body),
             PCMA => Self::parse_g711(SoundCodec::Pcma, body),
-            MP3 | MP3_8_KHZ => Ok(Self::Unit(SoundCodec::Mp3, body.slice(1..))),
             SPEEX => Ok(Self::Unit(SoundCodec::Speex, body.slice(1..))),
-            _ => Ok(Self::Unknown),
+            MP3 | MP3_8_KHZ => Ok(Self::Unknown("MP3")),
+            ADPCM => Ok(Self::Unknown("ADPCM")),
+            codec if NELLYMOSER.contains(&codec) => Ok(Self::Unknown("Nellymoser")),
+            codec if PCM.contains(&codec) => Ok(Self::Unknown("PCM")),
+            _ => Ok(Self::Unknown(UNKNOWN)),
         }
     }
 
@@ -86,7 +92,7 @@ impl AudioBody {
     fn parse_g711(codec: SoundCodec, body: &Bytes) -> Result<Self, Malformed> {
         let stereo = body.first().is_some_and(|first| first & 1 != 0);
         if stereo {
-            return Ok(Self::Unknown);
+            return Ok(Self::Unknown("G.711 in stereo"));
         }
         Ok(Self::Unit(codec, body.slice(1..)))
     }
@@ -98,8 +104,10 @@ impl AudioBody {
         let codec = match &head.four_cc {
             b"mp4a" => SoundCodec::Aac,
             b"Opus" => SoundCodec::Opus,
-            b".mp3" => SoundCodec::Mp3,
-            _ => return Ok(Self::Unknown),
+            b".mp3" => return Ok(Self::Unknown("MP3")),
+            b"fLaC" => return Ok(Self::Unknown("FLAC")),
+            b"ac-3" | b"ec-3" => return Ok(Self::Unknown("Dolby Digital")),
+            _ => return Ok(Self::Unknown(UNKNOWN)),
         };
         match head.packet_type {
             enhanced::SEQUENCE_START => Ok(Self::Header(codec, head.data)),
@@ -113,7 +121,7 @@ impl AudioBody {
         let (codec, data, is_header) = match self {
             Self::Header(codec, data) => (*codec, data, true),
             Self::Unit(codec, data) => (*codec, data, false),
-            Self::Nothing | Self::Unknown => return None,
+            Self::Nothing | Self::Unknown(_) => return None,
         };
         let mut body = BytesMut::with_capacity(data.len() + 5);
         match codec {
@@ -132,7 +140,7 @@ impl AudioBody {
             }
             SoundCodec::Pcmu => body.put_u8(PCMU << 4 | G711_FLAGS),
             SoundCodec::Pcma => body.put_u8(PCMA << 4 | G711_FLAGS),
-            SoundCodec::Mp3 | SoundCodec::Speex => return None,
+            SoundCodec::Speex => return None,
         }
         body.put_slice(data);
         Some(body.freeze())

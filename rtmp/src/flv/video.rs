@@ -83,7 +83,7 @@ impl VideoBody {
             SCREEN | SCREEN_2 => Ok(Self::Unknown("Screen video")),
             VP6 | VP6_ALPHA => Ok(Self::Unknown("VP6")),
             HEVC => Ok(Self::Unknown("H.265")),
-            _ => Ok(Self::Unknown("an unknown codec")),
+            _ => Ok(Self::Unknown("in an unknown codec")),
         }
     }
 
@@ -124,7 +124,7 @@ impl VideoBody {
             b"hvc1" => return Ok(Self::Unknown("H.265")),
             b"vvc1" => return Ok(Self::Unknown("H.266")),
             b"av01" => return Ok(Self::Unknown("AV1")),
-            _ => return Ok(Self::Unknown("an unknown codec")),
+            _ => return Ok(Self::Unknown("in an unknown codec")),
         };
         let (composition_ms, data) = match (head.packet_type, codec) {
             (enhanced::SEQUENCE_START, _) => return Ok(Self::Header(codec, head.data)),

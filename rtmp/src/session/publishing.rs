@@ -449,9 +449,15 @@ impl Session {
     }
 
     /// The sound of a stream cannot be decoded.
-    pub(crate) fn handle_unheard(&mut self, media: MediaId, sentence: &str, out: &mut Outbox) {
-        if let Some(stream) = self.stream_of(media) {
-            out.push_status(stream, Level::Warning, WARNING, sentence);
+    pub(crate) fn handle_unheard(
+        &mut self,
+        media: MediaId,
+        sentence: &str,
+        out: &mut Outbox,
+    ) -> Result<(), End> {
+        match self.stream_of(media) {
+            Some(stream) => self.reject(stream, REJECTED, sentence, out),
+            None => Ok(()),
         }
     }
 

@@ -43,7 +43,7 @@ impl Described {
                 .map(|aac| aac.core_rate),
             SoundCodec::Opus => Some(48_000),
             SoundCodec::Pcmu | SoundCodec::Pcma => Some(8_000),
-            SoundCodec::Mp3 | SoundCodec::Speex => None,
+            SoundCodec::Speex => None,
         };
         self.sound = Some((sound.codec, rate));
     }
@@ -69,7 +69,6 @@ impl Described {
                 SoundCodec::Opus => four_cc(*b"Opus"),
                 SoundCodec::Pcmu => 8.0,
                 SoundCodec::Pcma => 7.0,
-                SoundCodec::Mp3 => 2.0,
                 SoundCodec::Speex => 11.0,
             };
             put("audiocodecid", Value::Number(id));

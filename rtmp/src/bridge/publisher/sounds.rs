@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use parlor_core::limits::MEDIA_PAYLOAD;
 use parlor_core::{AudioCodec, MediaKind};
 
-use super::{Item, Warning};
+use super::{Item, Refusal};
 use crate::audio::AudioSpecificConfig;
 use crate::bridge::timeline::Samples;
 use crate::bridge::{G711_CLOCK, OPUS_CLOCK, Packet, Sound, limits, opus, ticks};
@@ -34,9 +34,7 @@ impl Sounds {
         Some(match self.codec? {
             SoundCodec::Pcmu => AudioCodec::Pcmu,
             SoundCodec::Pcma => AudioCodec::Pcma,
-            SoundCodec::Aac | SoundCodec::Opus | SoundCodec::Mp3 | SoundCodec::Speex => {
-                AudioCodec::Opus
-            }
+            SoundCodec::Aac | SoundCodec::Opus | SoundCodec::Speex => AudioCodec::Opus,
         })
     }
 
@@ -44,21 +42,17 @@ impl Sounds {
     ///
     /// # Errors
     /// A sentence for the encoder's user, where the sound cannot be passed on.
-    pub(super) fn describe(&mut self, codec: SoundCodec, config: Bytes) -> Result<(), Warning> {
+    pub(super) fn describe(&mut self, codec: SoundCodec, config: Bytes) -> Result<(), Refusal> {
         match codec {
             SoundCodec::Aac => {
                 let config = AudioSpecificConfig::parse(&config);
-                self.aac = Some(config.map_err(Warning::Sound)?);
+                self.aac = Some(config.map_err(Refusal::Sound)?);
             }
             // More channels than RTP has (RFC 7587 §4.2).
             SoundCodec::Opus if opus::channels(&config).is_none_or(|channels| channels > 2) => {
-                return Err(Warning::SoundCodec);
+                return Err(Refusal::SoundCodec("Opus of more than two channels"));
             }
-            SoundCodec::Opus
-            | SoundCodec::Pcmu
-            | SoundCodec::Pcma
-            | SoundCodec::Mp3
-            | SoundCodec::Speex => {}
+            SoundCodec::Opus | SoundCodec::Pcmu | SoundCodec::Pcma | SoundCodec::Speex => {}
         }
         self.begin(codec);
         self.config = config;
@@ -99,7 +93,7 @@ impl Sounds {
             SoundCodec::Aac => self.aac.map(|aac| (aac.frame.into(), aac.core_rate)),
             SoundCodec::Opus => Some((opus::samples(&unit).ok_or(Malformed)?, OPUS_CLOCK)),
             SoundCodec::Pcmu | SoundCodec::Pcma => Some((unit.len() as u32, G711_CLOCK)),
-            SoundCodec::Mp3 | SoundCodec::Speex => None,
+            SoundCodec::Speex => None,
         };
         let time = match counted {
             Some((count, rate)) => {
@@ -116,7 +110,7 @@ impl Sounds {
             SoundCodec::Pcmu | SoundCodec::Pcma => self.push_g711(time, &unit, items),
             SoundCodec::Opus if unit.len() > MEDIA_PAYLOAD => return Err(Malformed),
             SoundCodec::Opus => items.push(Item::Packets(vec![Packet::opus(time, unit)])),
-            SoundCodec::Aac | SoundCodec::Mp3 | SoundCodec::Speex => {
+            SoundCodec::Aac | SoundCodec::Speex => {
                 items.push(Item::Sound(Sound {
                     codec,
                     config: self.config.clone(),

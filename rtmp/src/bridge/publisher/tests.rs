@@ -565,51 +565,43 @@ fn what_cannot_be_played_is_refused_in_words() {
         .iter()
         .map(|(_, output)| output.clone())
         .collect();
-    assert_eq!(
-        outputs,
-        [
-            Published::Warning(Warning::PictureCodec("H.265")),
-            Published::Refused(Refusal::NoCodec)
-        ]
-    );
-    // With sound, the sound is published.
-    let mut run = Run::new(BFrames::Reject);
-    run.send(Duration::ZERO, &hevc);
-    for tag in fixture("zerolatency.flv")
-        .iter()
-        .filter(|tag| tag.kind == TagKind::Audio)
-    {
-        run.send(MILLISECOND * tag.timestamp, tag);
+    let refusal = Refusal::PictureCodec("H.265");
+    assert_eq!(outputs, [Published::Refused(refusal)]);
+
+    // A picture without its sound is refused too: its encoder would never tell.
+    for (first, name) in [
+        (0x2f, "MP3"),
+        (0x62, "Nellymoser"),
+        (0xd0, "in an unknown codec"),
+    ] {
+        let mut run = Run::new(BFrames::Reject);
+        let mut tags = fixture("zerolatency.flv");
+        for tag in tags.iter_mut().filter(|tag| tag.kind == TagKind::Audio) {
+            tag.body = bytes::Bytes::copy_from_slice(&[first, 1, 2, 3]);
+        }
+        run.send_all(&tags);
+        let refusal = Refusal::SoundCodec(name);
+        assert!(run.has(&Published::Refused(refusal)), "{name}");
+        let sentence = format!("The sound is {name}, which is not decoded here; use AAC");
+        assert_eq!(refusal.to_string(), sentence);
+        assert!(run.packets(MediaKind::Video).is_empty());
     }
-    let announced = Published::Announcement(Announcement {
-        audio: Some(AudioCodec::Opus),
-        video: None,
-    });
-    assert!(run.has(&announced));
 }
 
 #[test]
-fn sound_that_cannot_be_decoded_is_said_to_be_so_and_the_picture_is_published() {
+fn sound_that_cannot_be_decoded_is_refused_in_words() {
     let mut run = Run::new(BFrames::Reject);
     let mut tags = fixture("zerolatency.flv");
     let header = tags.iter_mut().find(|tag| tag.kind == TagKind::Audio);
     // AAC main.
     header.expect("there is one").body = bytes::Bytes::from_static(&[0xaf, 0, 0x0a, 0x10]);
     run.send_all(&tags);
-    assert!(
-        run.has(&Published::Warning(Warning::Sound(BadConfig::ObjectType(
-            1
-        ))))
-    );
+    let refusal = Refusal::Sound(BadConfig::ObjectType(1));
+    assert!(run.has(&Published::Refused(refusal)));
     assert_eq!(
-        BadConfig::ObjectType(1).to_string(),
+        refusal.to_string(),
         "MPEG-4 audio of type 1 is not decoded; set the encoder to AAC-LC"
     );
-    let announced = run.outputs.iter().find_map(|(at, output)| match output {
-        Published::Announcement(announcement) => Some((*at, announcement.audio)),
-        _ => None,
-    });
-    assert_eq!(announced, Some((Duration::ZERO, None)), "at once");
 }
 
 #[test]
