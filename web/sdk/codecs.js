@@ -11,6 +11,9 @@ const COMPANIONS = ['rtx', 'red', 'ulpfec', 'flexfec-03', 'telephone-event', 'cn
 /** @param {string} mimeType */
 const nameOf = (mimeType) => mimeType.slice(mimeType.indexOf('/') + 1).toLowerCase();
 
+/** What this browser can send. @param {Kind} kind */
+const capabilities = (kind) => globalThis.RTCRtpSender?.getCapabilities?.(kind)?.codecs;
+
 export class Codecs {
   /** @type {Partial<Record<Kind, Set<string>>>} */
   #allowed = {};
@@ -26,7 +29,7 @@ export class Codecs {
 
   /**
    * A player has offered these codecs and none was the one that is sent. Tells whether another
-   * offer would serve that player and all who complained before.
+   * offer, of what this browser can send, would serve that player and all who complained before.
    *
    * @param {any} payload `{video: [name], audio: [name]}`
    * @param {Partial<Record<Kind, Sender | undefined>>} senders
@@ -42,7 +45,11 @@ export class Codecs {
       const serves = used.some((name) => names.includes(name));
       if (names.length === 0 || used.length === 0 || serves) continue;
       const before = this.#allowed[kind];
-      const common = names.filter((/** @type {string} */ name) => before?.has(name) ?? true);
+      const able = capabilities(kind)?.map(({ mimeType }) => nameOf(mimeType));
+      const common = names.filter(
+        (/** @type {string} */ name) =>
+          (before?.has(name) ?? true) && (able?.includes(name) ?? true),
+      );
       // Who can take none of what the others can is left without rather than all of them.
       if (common.length === 0) continue;
       this.#allowed[kind] = new Set(common);
@@ -59,7 +66,7 @@ export class Codecs {
  */
 export function applyPreferences(transceiver, kind, allowed) {
   if (!allowed || !transceiver.setCodecPreferences) return;
-  const codecs = RTCRtpSender.getCapabilities(kind)?.codecs ?? [];
+  const codecs = capabilities(kind) ?? [];
   const isCompanion = (/** @type {string} */ name) => COMPANIONS.includes(name);
   const chosen = codecs.filter(({ mimeType }) => {
     const name = nameOf(mimeType);

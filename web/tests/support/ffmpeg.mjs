@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 /** Runs a program until it ends by itself or is ended with the test. */
 export function run(t, program, args) {
@@ -26,16 +29,35 @@ export function run(t, program, args) {
 
 /** An encoder with a colour, in which a white box moves, and a tone of its own. */
 export function encode(t, url, { colour, tone, rate = 48_000, video = [], output = [] }) {
-  const [r, g, b] = colour.match(/\d+/g).map((part) => Number(part).toString(16).padStart(2, '0'));
-  const picture = `color=c=0x${r}${g}${b}:s=320x240:r=25,drawbox=x=mod(t*100\\,300):y=100:w=16:h=40:c=white:t=fill`;
   return run(t, 'ffmpeg', [
-    ...['-hide_banner', '-nostdin', '-re', '-f', 'lavfi', '-i', picture],
+    ...['-hide_banner', '-nostdin', '-re', '-f', 'lavfi', '-i', pictureOf(colour)],
     ...['-re', '-f', 'lavfi', '-i', `sine=frequency=${tone}:sample_rate=${rate}`],
     ...['-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-g', '50'],
     ...['-pix_fmt', 'yuv420p', ...video, '-c:a', 'aac', '-ar', String(rate), '-b:a', '128k'],
     ...output,
     ...['-f', 'flv', url],
   ]);
+}
+
+/** An encoder of VP8 without sound, which writes IVF in times of a millisecond. */
+export function encodeVp8(t, { colour }) {
+  return run(t, 'ffmpeg', [
+    ...['-hide_banner', '-nostdin', '-re', '-f', 'lavfi', '-i', pictureOf(colour)],
+    ...['-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '500k', '-g', '25'],
+    ...['-enc_time_base', '1/1000', '-f', 'ivf', 'pipe:1'],
+  ]);
+}
+
+function pictureOf(colour) {
+  const [r, g, b] = colour.match(/\d+/g).map((part) => Number(part).toString(16).padStart(2, '0'));
+  return `color=c=0x${r}${g}${b}:s=320x240:r=25,drawbox=x=mod(t*100\\,300):y=100:w=16:h=40:c=white:t=fill`;
+}
+
+/** Paths of files that are gone with the test. */
+export function fileNames(t, names) {
+  const directory = mkdtempSync(join(tmpdir(), 'parlor-rtmp-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return names.map((name) => join(directory, name));
 }
 
 /** The streams of a file, each with its packets' times in seconds. */
@@ -88,4 +110,11 @@ export function frequency(samples) {
     if (samples[i - 1] < 0 && samples[i] >= 0) crossings++;
   }
   return (crossings * 8_000) / samples.length;
+}
+
+/** The mean colour of a file's last picture: red, green, blue. */
+export async function colourOf(t, file) {
+  const args = ['-v', 'error', '-i', file, '-vf', 'scale=1:1:flags=area', '-pix_fmt', 'rgb24'];
+  const { out } = await run(t, 'ffmpeg', [...args, '-f', 'rawvideo', 'pipe:1']).end();
+  return [...out.subarray(-3)];
 }

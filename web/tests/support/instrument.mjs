@@ -37,7 +37,9 @@ export function instrument({ ports, identity }) {
         const sink = context.createMediaStreamDestination();
         tone.connect(new GainNode(context, { gain: 0.5 })).connect(sink);
         tone.start();
-        await context.resume();
+        // Without a click no context starts, and a page may ask for its preview before the first.
+        context.resume();
+        addEventListener('click', () => context.resume(), { capture: true, once: true });
         sink.stream.getTracks().forEach((track) => stream.addTrack(track));
       }
       return stream;
