@@ -395,7 +395,10 @@ impl Connection {
         handle: impl FnOnce(&mut Session, &mut Outbox) -> Result<(), End>,
     ) {
         if let Stage::Open(session) = &mut self.stage {
+            let refused = self.out.counters.refused;
             let result = handle(session, &mut self.out);
+            let refused = self.out.counters.refused - refused;
+            let result = result.and_then(|()| session.charge(now, refused));
             self.reader.set_message_bytes(session.message_bytes());
             self.on_result(now, result);
         }

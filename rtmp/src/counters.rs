@@ -29,6 +29,10 @@ pub struct Counters {
     pub cut: u64,
     /// Connections closed because the client does not read.
     pub not_reading: u64,
+    /// Tags of encoders that were not what they said.
+    pub malformed: u64,
+    /// Pictures of encoders that were left out: in bursts, before a key frame, B-frames.
+    pub left_out: u64,
     /// Bytes received.
     pub bytes_in: u64,
     /// Bytes sent.
@@ -37,7 +41,7 @@ pub struct Counters {
 
 impl Counters {
     /// Each counter with its name for metrics and a sentence on what it counts.
-    pub fn entries(&self) -> [(&'static str, &'static str, u64); 12] {
+    pub fn entries(&self) -> [(&'static str, &'static str, u64); 14] {
         [
             (
                 "parlor_rtmp_connected_total",
@@ -90,6 +94,16 @@ impl Counters {
                 self.not_reading,
             ),
             (
+                "parlor_rtmp_malformed_total",
+                "Tags of encoders that were not what they said.",
+                self.malformed,
+            ),
+            (
+                "parlor_rtmp_left_out_total",
+                "Pictures of encoders left out: in bursts, before a key frame, B-frames.",
+                self.left_out,
+            ),
+            (
                 "parlor_rtmp_bytes_in_total",
                 "Bytes received by RTMP.",
                 self.bytes_in,
@@ -115,6 +129,8 @@ impl AddAssign for Counters {
         self.played += other.played;
         self.cut += other.cut;
         self.not_reading += other.not_reading;
+        self.malformed += other.malformed;
+        self.left_out += other.left_out;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
     }

@@ -42,6 +42,10 @@ pub const PENDING: usize = 64;
 pub const COMMAND_BURST: u32 = 100;
 /// Commands that a client may send in a second, again and again.
 pub const COMMANDS_PER_SECOND: u32 = 50;
+/// Refusals that a client may get in a burst: who tries names gets no further.
+pub const REFUSAL_BURST: u32 = 20;
+/// Refusals that a client may get in a second, again and again.
+pub const REFUSALS_PER_SECOND: u32 = 1;
 /// Packets of an encoder that wait for the room to take the stream.
 pub const WAITING_PACKETS: usize = 4096;
 /// Bytes of them.

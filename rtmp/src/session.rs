@@ -18,7 +18,7 @@ use crate::chunk::Message;
 use crate::connection::{Action, Config};
 use crate::limits::{
     COMMAND_BURST, COMMAND_BYTES, COMMANDS_PER_SECOND, CONNECT_TIMEOUT, EARLY_MESSAGE_BYTES,
-    IDLE_TIMEOUT, MESSAGE_BYTES, PENDING,
+    IDLE_TIMEOUT, MESSAGE_BYTES, PENDING, REFUSAL_BURST, REFUSALS_PER_SECOND,
 };
 use crate::message::{self, kind};
 use crate::outbox::Outbox;
@@ -48,6 +48,7 @@ pub(crate) struct Session {
     pending: BTreeMap<RequestId, Pending>,
     next_request: u64,
     commands: Bucket,
+    refusals: Bucket,
     /// Since when nothing has been published or played.
     idle_since: Instant,
 }
@@ -94,6 +95,7 @@ impl Session {
             pending: BTreeMap::new(),
             next_request: FIRST_REQUEST,
             commands: Bucket::new(COMMAND_BURST, COMMANDS_PER_SECOND, now),
+            refusals: Bucket::new(REFUSAL_BURST, REFUSALS_PER_SECOND, now),
             idle_since: now,
         }
     }
@@ -191,6 +193,14 @@ impl Session {
         match stays {
             true => Ok(()),
             false => Err(End::Refused),
+        }
+    }
+
+    /// Counts refusals, so that nobody who stays finds out names by trying them.
+    pub(crate) fn charge(&mut self, now: Instant, refused: u64) -> Result<(), End> {
+        match (0..refused).all(|_| self.refusals.take(now)) {
+            true => Ok(()),
+            false => Err(End::Broken("too much is asked for that is refused")),
         }
     }
 

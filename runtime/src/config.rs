@@ -30,6 +30,8 @@ pub struct Settings {
     pub rtmp_takeover: Takeover,
     /// What is done about the B-frames of encoders.
     pub rtmp_b_frames: BFrames,
+    /// Bits a second of Opus that sound of encoders is put into.
+    pub opus_bitrate: u32,
     /// The certificate chain, PEM. With [`Settings::tls_key`], or neither.
     pub tls_cert: Option<PathBuf>,
     /// The certificate's private key, PEM.
@@ -93,6 +95,7 @@ impl Default for Settings {
             rtmp_listen: vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, 1935))],
             rtmp_takeover: Takeover::default(),
             rtmp_b_frames: BFrames::default(),
+            opus_bitrate: 96_000,
             tls_cert: None,
             tls_key: None,
             state_dir: PathBuf::from("parlor-state"),

@@ -434,6 +434,7 @@ impl Running {
             connections: self.clients.len() + 1,
             resources: self.resources.len(),
             broadcasts: self.broadcasts.len(),
+            malformed: self.broadcasts.malformed(),
         });
         let scores: Vec<Scores> = self.links.scores().collect();
         let mut delays = Histogram::default();

@@ -250,6 +250,9 @@ fn configs(settings: &Settings, addresses: &Addresses) -> Configs {
         rtmp: addresses.rtmp.first().map(SocketAddr::port),
     };
     Configs {
+        opus: parlor_rtmp::audio::Target::Opus {
+            bitrate: settings.opus_bitrate,
+        },
         rtmp: parlor_rtmp::Config {
             takeover: settings.rtmp_takeover,
             b_frames: settings.rtmp_b_frames,

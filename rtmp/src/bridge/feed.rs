@@ -54,6 +54,8 @@ pub struct Feed {
     video: Option<(Pictures, Order<Waiting>)>,
     /// When a key frame is to be asked for, while one is wanted.
     ask_at: Option<Instant>,
+    /// Somebody waits for a key frame, who is not served by what has come.
+    is_wanted: bool,
     recent: Recent,
     /// Packets that are not what they say.
     malformed: u64,
@@ -94,6 +96,7 @@ impl Feed {
             audio: audio.map(|(codec, _)| (codec, Order::new())),
             video: video.map(|codec| (Pictures::new(codec), Order::new())),
             ask_at: None,
+            is_wanted: false,
             recent: Recent::default(),
             malformed: 0,
             outputs: VecDeque::new(),
@@ -116,6 +119,13 @@ impl Feed {
             Some(order) => order.push(now, packet.sequence, waiting),
             None => self.malformed += 1,
         }
+        self.handle_timeout(now);
+    }
+
+    /// A player waits for a key frame: it is asked for until it comes.
+    pub fn want_keyframe(&mut self, now: Instant) {
+        self.is_wanted = true;
+        self.ask_at.get_or_insert(now);
         self.handle_timeout(now);
     }
 
@@ -204,13 +214,14 @@ impl Feed {
             let clock = &mut self.clock;
             let shown = clock.place(next.arrived, kind, finished.timestamp, captured);
             if let Some(picture) = pictures.show(finished, shown) {
+                self.is_wanted &= !picture.key;
                 self.recent.keep(now, &picture);
                 self.outputs.push_back(Fed::Picture(picture));
             }
         }
         if pictures.misses() {
             self.ask_at.get_or_insert(now);
-        } else if !pictures.waits() {
+        } else if !pictures.waits() && !self.is_wanted {
             self.ask_at = None;
         }
     }

@@ -10,7 +10,7 @@ use tracing::{debug, info};
 
 use super::commands::Call;
 use super::{End, Member, Pending, Role, Session, answer, key};
-use crate::bridge::{Announcement, Packet, Published, Publisher};
+use crate::bridge::{Announcement, LeftOut, Packet, Published, Publisher};
 use crate::connection::{Action, Claimed, Takeover};
 use crate::flv::Tag;
 use crate::limits::{
@@ -31,6 +31,8 @@ pub(super) struct Publishing {
     member: Option<Member>,
     stage: Stage,
     publisher: Publisher,
+    /// What of its losses has been counted.
+    counted: LeftOut,
     /// What the rooms have of it.
     ingest: Option<Ingest>,
     /// When media came last.
@@ -70,6 +72,18 @@ impl Publishing {
         };
         let due = look.into_iter().chain(self.publisher.poll_timeout());
         due.fold(self.fed + MEDIA_TIMEOUT, Instant::min)
+    }
+
+    /// Counts what was left out since this was last called.
+    fn count(&mut self, out: &mut Outbox) {
+        let LeftOut {
+            malformed,
+            pictures,
+            b_frames,
+        } = self.publisher.left_out();
+        let counted = std::mem::replace(&mut self.counted, self.publisher.left_out());
+        out.counters.malformed += malformed - counted.malformed;
+        out.counters.left_out += pictures - counted.pictures + b_frames - counted.b_frames;
     }
 }
 
@@ -146,6 +160,7 @@ impl Session {
             member,
             stage: Stage::Entering,
             publisher: Publisher::new(self.config.b_frames),
+            counted: LeftOut::default(),
             ingest: None,
             fed: now,
         })
@@ -353,6 +368,7 @@ impl Session {
         }
         publishing.fed = now;
         publishing.publisher.handle_tag(now, tag);
+        publishing.count(out);
         self.drain_publisher(stream, out)
     }
 

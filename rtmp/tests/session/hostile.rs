@@ -216,7 +216,36 @@ fn case_41_calls_without_end_are_closed_and_streams_are_counted() {
             world.call(client, 0, "createStream", 2.0, &[Value::Null]);
         }
         assert!(world.is_gone(client));
-        // Keys that are tried one after the other: each is another connection's.
+        // Names that are tried one after the other: who stays is refused only so often.
+        let curious = world.connect_with_login("curious");
+        for guess in 0..50_u32 {
+            let stream = f64::from(guess) + 2.0;
+            world.call(curious, 0, "createStream", stream, &[Value::Null]);
+            let name = format!("stream-{guess}");
+            world.call(
+                curious,
+                1,
+                "play",
+                0.0,
+                &[Value::Null, name.as_str().into()],
+            );
+            for action in world.played(curious) {
+                if let Action::Play { media, .. } = action {
+                    let now = world.now;
+                    let nothing = Err("Nobody publishes this".to_owned());
+                    world
+                        .connection(curious)
+                        .handle_playing(now, media, nothing);
+                }
+            }
+            if world.is_gone(curious) {
+                break;
+            }
+        }
+        let told = world.told(curious);
+        let refused = told.matches("StreamNotFound").count();
+        assert!(world.is_gone(curious) && refused <= 21, "{refused}");
+        // Each of another one is another connection's.
         let guess = world.publish("stage", "neighbour?key=guess");
         world.run_for(Duration::from_secs(1) / 4);
         assert!(!world.told(guess).contains("Publish.Start"));

@@ -113,6 +113,20 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "opus-bitrate",
+        heading: RTMP,
+        value: "KBITS",
+        help: "kbit/s of Opus that the sound of encoders is put into for the rooms",
+        default: "96",
+        many: false,
+        apply: |settings, texts| {
+            // What RFC 6716 has (§2.1.1).
+            let kbits = values::number(only(texts)?, 6, 510)?;
+            settings.opus_bitrate = kbits as u32 * 1_000;
+            Ok(())
+        },
+    },
+    Setting {
         key: "web-root",
         heading: ADDRESSES,
         value: "DIR",

@@ -25,6 +25,8 @@ pub(super) struct Broadcasts {
     by_stream: BTreeMap<Stream, u64>,
     /// Which broadcast a player has.
     by_player: BTreeMap<Player, u64>,
+    /// Packets that were not what they said, of broadcasts that are over.
+    malformed: u64,
 }
 
 /// A player: the number of its client, and that client's number for what it plays.
@@ -84,6 +86,15 @@ impl Broadcasts {
         self.held.len()
     }
 
+    /// Packets of rooms that were not what they said.
+    pub(super) fn malformed(&self) -> u64 {
+        let held = self.held.values().map(|broadcast| match &broadcast.stage {
+            Stage::On { feed, .. } => feed.malformed(),
+            Stage::Asked => 0,
+        });
+        self.malformed + held.sum::<u64>()
+    }
+
     pub(super) fn contains(&self, number: u64) -> bool {
         self.held.contains_key(&number)
     }
@@ -91,6 +102,7 @@ impl Broadcasts {
     /// Lets a player play a stream; `number` is that of the broadcast if it is a new one.
     pub(super) fn play(
         &mut self,
+        now: Instant,
         links: &mut Links,
         number: u64,
         player: Player,
@@ -114,7 +126,7 @@ impl Broadcasts {
         };
         broadcast.players.insert(player, declared);
         self.by_player.insert(player, number);
-        if let Stage::On { feed, playable, .. } = &broadcast.stage {
+        if let Stage::On { feed, playable, .. } = &mut broadcast.stage {
             let deliver = &mut deliveries.players;
             deliver.push((player, Delivery::Playing(Ok(*playable))));
             let mut sounds = broadcast
@@ -133,7 +145,8 @@ impl Broadcasts {
             if is_shown {
                 deliver.extend(sounds.map(|sound| (player, Delivery::Sound(sound.clone()))));
             } else if playable.parts.video {
-                broadcast.ask_for_keyframe(links, number);
+                feed.want_keyframe(now);
+                broadcast.drain(links, number, deliveries);
             }
         }
     }
@@ -175,11 +188,19 @@ impl Broadcasts {
     }
 
     /// A player has lost its picture.
-    pub(super) fn want_keyframe(&self, links: &mut Links, player: Player) {
+    pub(super) fn want_keyframe(
+        &mut self,
+        now: Instant,
+        links: &mut Links,
+        player: Player,
+        deliveries: &mut Deliveries,
+    ) {
         if let Some(number) = self.by_player.get(&player)
-            && let Some(broadcast) = self.held.get(number)
+            && let Some(broadcast) = self.held.get_mut(number)
+            && let Stage::On { feed, .. } = &mut broadcast.stage
         {
-            broadcast.ask_for_keyframe(links, *number);
+            feed.want_keyframe(now);
+            broadcast.drain(links, *number, deliveries);
         }
     }
 
@@ -349,6 +370,9 @@ impl Broadcasts {
             return;
         };
         self.by_stream.remove(&broadcast.stream);
+        if let Stage::On { feed, .. } = &broadcast.stage {
+            self.malformed += feed.malformed();
+        }
         for player in broadcast.players.keys() {
             self.by_player.remove(player);
         }

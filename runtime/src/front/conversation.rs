@@ -10,6 +10,8 @@ use parlor_signalling::{PageResponse, RequestId};
 pub(crate) struct Configs {
     pub(crate) signalling: parlor_signalling::Config,
     pub(crate) rtmp: parlor_rtmp::Config,
+    /// What sound of encoders is put into.
+    pub(crate) opus: parlor_rtmp::audio::Target,
 }
 
 /// What a listener's clients speak.

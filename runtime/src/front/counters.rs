@@ -19,12 +19,13 @@ pub(super) struct FrontCounters {
     pub(super) ingest_dropped: u64,
 }
 
-/// How many there are of something right now.
+/// What others count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
     pub(super) connections: usize,
     pub(super) resources: usize,
     pub(super) broadcasts: usize,
+    pub(super) malformed: u64,
 }
 
 impl FrontCounters {
@@ -53,6 +54,11 @@ impl FrontCounters {
                 "parlor_rtmp_broadcasts",
                 "Streams that are played by RTMP.",
                 sizes.broadcasts,
+            ),
+            count(
+                "parlor_broadcast_malformed_total",
+                "Packets of rooms that could not be made tags for players of.",
+                sizes.malformed,
             ),
             count(
                 "parlor_ingest_packets_dropped_total",

@@ -34,7 +34,8 @@ impl Running {
                     client: client.id(),
                     media,
                 };
-                self.front.codecs.push(stream, Target::OPUS, sound);
+                let target = self.front.configs.opus;
+                self.front.codecs.push(stream, target, sound);
             }
             Action::Play {
                 media,
@@ -50,14 +51,17 @@ impl Running {
                 let Self {
                     links, broadcasts, ..
                 } = self;
-                broadcasts.play(links, number, player, what, &mut deliveries);
-                for ((_, media), delivery) in deliveries.players {
-                    deliver(now, client, media, delivery);
-                }
+                broadcasts.play(now, links, number, player, what, &mut deliveries);
+                self.deliver_with(now, client, deliveries);
             }
             Action::WantKeyframe { media } => {
                 let player = (client.id().0, media);
-                self.broadcasts.want_keyframe(&mut self.links, player);
+                let mut deliveries = Deliveries::default();
+                let Self {
+                    links, broadcasts, ..
+                } = self;
+                broadcasts.want_keyframe(now, links, player, &mut deliveries);
+                self.deliver_with(now, client, deliveries);
             }
             Action::StopPlaying { media } => {
                 let player = (client.id().0, media);
@@ -182,6 +186,20 @@ impl Running {
         let mut deliveries = Deliveries::default();
         self.broadcasts
             .forget(&mut self.links, number, &mut deliveries);
+        self.deliver(now, deliveries);
+    }
+
+    /// As [`Self::deliver`], while a client is served, which is not among the others then.
+    fn deliver_with(&mut self, now: Instant, client: &mut Client, mut deliveries: Deliveries) {
+        let players = std::mem::take(&mut deliveries.players);
+        for (player, delivery) in players {
+            match player {
+                (number, media) if number == client.id().0 => {
+                    deliver(now, client, media, delivery);
+                }
+                _ => deliveries.players.push((player, delivery)),
+            }
+        }
         self.deliver(now, deliveries);
     }
 

@@ -110,6 +110,37 @@ fn a_loss_is_skipped_to_the_next_key_frame_which_is_asked_for_until_it_comes() {
 }
 
 #[test]
+fn who_comes_late_waits_for_a_key_frame_that_is_asked_for_until_it_comes() {
+    let packets = packets("zerolatency.flv");
+    let time = times(&packets);
+    let now = Instant::now();
+    let mut feed = Feed::new(None, Some(VideoCodec::H264));
+    for packet in &packets {
+        feed.handle_packet(now + time(packet), packet);
+    }
+    drain(&mut feed);
+    let late = now + limits::RECENT_TIME + MILLISECOND * 2_000;
+    feed.want_keyframe(late);
+    assert!(feed.recent().next().is_none());
+    let mut asked = requests(&drain(&mut feed));
+    for _ in 0..4 {
+        let due = feed.poll_timeout().expect("it is asked again");
+        feed.handle_timeout(due);
+        asked += requests(&drain(&mut feed));
+    }
+    assert_eq!(asked, 5);
+    // The same pictures again, with numbers that go on: the first one is a key frame.
+    let count = packets.len() as u64;
+    for packet in &packets {
+        let mut packet = packet.clone();
+        packet.sequence += count;
+        feed.handle_packet(late + MILLISECOND * 2_000 + time(&packet), &packet);
+    }
+    assert_eq!(requests(&drain(&mut feed)), 0);
+    assert_eq!(feed.poll_timeout(), None);
+}
+
+#[test]
 fn a_lost_piece_leaves_out_its_picture_alone_where_a_key_frame_follows() {
     let mut all = packets("zerolatency.flv");
     // The second key frame: the packets from its parameter sets on.
