@@ -45,8 +45,7 @@ pub(crate) struct Journal {
     disk: SyncSender<ToDisk>,
     /// Buffers that have been written.
     empty: Receiver<Vec<u8>>,
-    /// The disk has refused something.
-    refused: Arc<AtomicBool>,
+    troubles: Arc<Troubles>,
     thread: Option<JoinHandle<()>>,
     /// Bytes of the journal that is being written, and when it began.
     written: u64,
@@ -54,6 +53,16 @@ pub(crate) struct Journal {
     /// When the tape was last handed over.
     handed: Instant,
     counters: Counters,
+}
+
+/// What the worker and its disk tell each other apart from the order of the bytes.
+#[derive(Debug, Default)]
+struct Troubles {
+    /// The disk has refused something.
+    refused: AtomicBool,
+    /// The worker has kept back what the disk had no room for: the journal has a gap behind what it
+    /// has handed over.
+    gap: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,8 +83,8 @@ impl Journal {
     ) -> std::io::Result<Self> {
         let (disk, to_write) = sync_channel(limits::JOURNAL_QUEUE);
         let (written, empty) = sync_channel(limits::JOURNAL_QUEUE);
-        let refused = Arc::new(AtomicBool::new(false));
-        let writer = Disk::new(directory, Arc::clone(&refused), written);
+        let troubles = Arc::new(Troubles::default());
+        let writer = Disk::new(directory, Arc::clone(&troubles), written);
         let thread = std::thread::Builder::new()
             .name(format!("journal-{worker}"))
             .spawn(move || writer.run(&to_write))?;
@@ -86,7 +95,7 @@ impl Journal {
             clock,
             disk,
             empty,
-            refused,
+            troubles,
             thread: Some(thread),
             written: 0,
             begun: now,
@@ -140,7 +149,6 @@ impl Journal {
 
     /// Makes the machine anew, and begins its journal.
     fn begin(&mut self, machine: &mut Recorder, now: Instant) {
-        self.refused.store(false, Ordering::Release);
         let mut seed = [0; 32];
         if let Err(error) = getrandom::fill(&mut seed) {
             tracing::warn!(%error, "no journal is begun for want of a seed");
@@ -163,7 +171,9 @@ impl Journal {
             worker: self.worker,
             date_ms: header.date_ms,
         };
-        if self.disk.try_send(begin).is_err() {
+        let gap = self.troubles.gap.load(Ordering::Acquire);
+        self.troubles.refused.store(false, Ordering::Release);
+        if gap || self.disk.try_send(begin).is_err() {
             // The disk is behind; the next turn tries again.
             return;
         }
@@ -192,7 +202,7 @@ impl Journal {
         }
         let bytes = tape.take(self.empty.try_recv().unwrap_or_default());
         let count = bytes.len() as u64;
-        let refused = self.refused.load(Ordering::Acquire);
+        let refused = self.troubles.refused.load(Ordering::Acquire);
         match self.disk.try_send(ToDisk::Bytes(bytes)) {
             Ok(()) if !refused => {
                 self.written += count;
@@ -202,6 +212,7 @@ impl Journal {
             Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
         }
         self.counters.lost += 1;
+        self.troubles.gap.store(true, Ordering::Release);
         tracing::warn!(
             worker = self.worker,
             refused,

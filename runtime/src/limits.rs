@@ -95,6 +95,9 @@ pub const JOURNAL_INTERVAL: Duration = Duration::from_millis(200);
 /// A journal that has a part of its size or age, one of so many, is followed by the next one as
 /// soon as nobody is there.
 pub const JOURNAL_PART: u64 = 16;
+/// How often it is looked, where nothing is to be written, whether a journal has a gap that is to be
+/// marked.
+pub const JOURNAL_LOOK: Duration = Duration::from_secs(1);
 /// How often it is seen to that old journals are removed.
 pub const JOURNAL_PRUNING: Duration = Duration::from_secs(60);
 /// And how often while the size of all is written.

@@ -292,10 +292,20 @@ fn conclude<R: io::Read>(
         Some(Ending::Cut(Cut::Stopped)) => "it ends where the server stopped".into(),
         Some(Ending::Cut(Cut::Renewed)) => "it ends where all had left".into(),
         Some(Ending::Cut(Cut::Full)) => "it ends where it was full; the calls went on".into(),
+        Some(Ending::Cut(Cut::Lost)) => {
+            "it ends in a GAP: the disk was too slow or full, and what follows is not in it; the \
+             calls went on; until there"
+                .into()
+        }
         Some(Ending::Torn { offset }) => format!(
             "it is torn at byte {offset}: the server died, or is still writing; until there"
         ),
-        Some(Ending::Damaged { offset }) => format!("it is damaged at byte {offset}"),
+        Some(Ending::Damaged { offset: byte }) => {
+            format!(
+                "it is damaged at byte {byte}, after {}",
+                offset(replay.at())
+            )
+        }
     };
     writeln!(out, "  {ending}: {}", counted(totals))?;
     let is_damaged = matches!(replay.ending(), Some(Ending::Damaged { .. }));

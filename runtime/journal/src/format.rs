@@ -52,6 +52,8 @@ pub enum Cut {
     Renewed,
     /// It reached the size or age that it may have.
     Full,
+    /// The disk was too slow or full: what follows has not been written.
+    Lost,
 }
 
 impl Cut {
@@ -60,13 +62,22 @@ impl Cut {
             Self::Stopped => 1,
             Self::Renewed => 2,
             Self::Full => 3,
+            Self::Lost => 4,
         }
     }
 
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        [Self::Stopped, Self::Renewed, Self::Full]
-            .into_iter()
-            .find(|cut| cut.code() == code)
+        Self::ALL.into_iter().find(|cut| cut.code() == code)
+    }
+
+    pub(crate) const ALL: [Self; 4] = [Self::Stopped, Self::Renewed, Self::Full, Self::Lost];
+
+    /// The record that ends a journal so: what has not kept all of a tape puts it behind the last
+    /// whole record.
+    pub fn mark(self) -> Vec<u8> {
+        let mut record = Vec::new();
+        seal(kind::CUT, 0, &[self.code()], &mut record);
+        record
     }
 }
 
@@ -158,6 +169,18 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 pub(crate) fn check(bytes: &[u8]) -> [u8; CHECK] {
     (XxHash3_64::oneshot(bytes) as u32).to_le_bytes()
+}
+
+/// Writes a record: its kind, the nanoseconds since the record before it, its content, and the check
+/// of all of that.
+pub fn seal(kind: u8, since_ns: u64, content: &[u8], out: &mut Vec<u8>) {
+    let begin = out.len();
+    out.push(kind);
+    put_varint(out, since_ns);
+    put_varint(out, content.len() as u64);
+    out.extend_from_slice(content);
+    let check = check(out.get(begin..).unwrap_or_default());
+    out.extend_from_slice(&check);
 }
 
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {

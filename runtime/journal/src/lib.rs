@@ -23,7 +23,7 @@ mod ways;
 
 pub use date::Date;
 pub use digest::{Class, Counted, Sums};
-pub use format::{Cut, Header, MACHINE, VERSION};
+pub use format::{Cut, Header, MACHINE, VERSION, seal};
 pub use pcap::{Clear, Opening, PCAP_HEADER, put_packet};
 pub use reader::{BadHeader, Ending, Entry, Reader, Record};
 pub use recorder::{Fresh, Recorder};

@@ -224,8 +224,7 @@ impl<R: Read> Reader<R> {
         let rest = (length + CHECK) as u64;
         if (&mut self.input).take(rest).read_to_end(&mut self.bytes)? as u64 != rest {
             // A damaged length looks like a torn end, but an end that was written is behind it.
-            let ends = [Cut::Stopped, Cut::Renewed, Cut::Full].map(end_record);
-            let is_ended = ends.iter().any(|end| self.bytes.ends_with(end));
+            let is_ended = Cut::ALL.iter().any(|cut| self.bytes.ends_with(&cut.mark()));
             return Ok(Err(if is_ended { damaged } else { torn }));
         }
         let Some((record, sum)) = self.bytes.split_last_chunk::<CHECK>() else {
@@ -263,13 +262,6 @@ impl<R: Read> Reader<R> {
             }
         }
     }
-}
-
-/// The bytes of the record that ends a journal.
-fn end_record(cut: Cut) -> Vec<u8> {
-    let mut record = vec![kind::CUT, 0, 1, cut.code()];
-    record.extend_from_slice(&check(&record));
-    record
 }
 
 fn decode(kind: u8, content: &[u8]) -> Option<Record<'_>> {

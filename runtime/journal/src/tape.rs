@@ -9,7 +9,7 @@ use parlor_core::{
 use serde::Serialize;
 
 use crate::digest::{Digester, Gathered};
-use crate::format::{Cut, Header, MAGIC, VERSION, check, kind, put_address, put_varint};
+use crate::format::{Cut, Header, MAGIC, VERSION, kind, put_address, put_varint, seal};
 
 /// A request as it is written.
 #[derive(Serialize)]
@@ -197,13 +197,7 @@ impl Tape {
         // A machine takes an earlier instant for the latest one, so the two mean the same.
         let since = now.saturating_duration_since(self.latest).as_nanos();
         self.latest = self.latest.max(now);
-        let begin = self.bytes.len();
-        self.bytes.push(kind);
         // Five hundred years fit.
-        put_varint(&mut self.bytes, since as u64);
-        put_varint(&mut self.bytes, self.content.len() as u64);
-        self.bytes.extend_from_slice(&self.content);
-        let check = check(self.bytes.get(begin..).unwrap_or_default());
-        self.bytes.extend_from_slice(&check);
+        seal(kind, since as u64, &self.content, &mut self.bytes);
     }
 }

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
-use parlor_journal::Date;
+use parlor_journal::{Cut, Date};
 
-use super::Bounds;
+use super::{Bounds, Troubles};
 use crate::limits;
 
 /// What the writing thread is told.
@@ -129,39 +129,62 @@ impl Directory {
 /// The writing thread.
 pub(super) struct Disk {
     directory: Arc<Directory>,
-    refused: Arc<AtomicBool>,
+    troubles: Arc<Troubles>,
     /// Takes buffers back.
     written: SyncSender<Vec<u8>>,
     file: Option<(File, PathBuf)>,
+    /// Bytes of the file, all of whole records.
+    length: u64,
 }
 
 impl Disk {
     pub(super) fn new(
         directory: Arc<Directory>,
-        refused: Arc<AtomicBool>,
+        troubles: Arc<Troubles>,
         written: SyncSender<Vec<u8>>,
     ) -> Self {
         Self {
             directory,
-            refused,
+            troubles,
             written,
             file: None,
+            length: 0,
         }
     }
 
     pub(super) fn run(mut self, orders: &Receiver<ToDisk>) {
+        let mut pruned = Instant::now();
         loop {
-            match orders.recv_timeout(limits::JOURNAL_PRUNING) {
+            let order = match orders.try_recv() {
+                Err(TryRecvError::Empty) => {
+                    // All that was handed over before the gap is written.
+                    if self.troubles.gap.load(Ordering::Acquire) {
+                        self.mark_gap();
+                    }
+                    orders.recv_timeout(limits::JOURNAL_LOOK)
+                }
+                Ok(order) => Ok(order),
+                Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            };
+            match order {
                 Ok(ToDisk::Begin { worker, date_ms }) => self.begin(worker, date_ms),
                 Ok(ToDisk::Bytes(bytes)) => self.write(bytes),
                 Ok(ToDisk::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => self.directory.prune(0),
+                Err(RecvTimeoutError::Timeout) => {
+                    if pruned.elapsed() >= limits::JOURNAL_PRUNING {
+                        pruned = Instant::now();
+                        self.directory.prune(0);
+                    }
+                }
             }
+        }
+        if self.troubles.gap.load(Ordering::Acquire) {
+            self.mark_gap();
         }
         self.close();
     }
 
-    fn begin(&mut self, worker: u32, date_ms: u64) {
+    pub(super) fn begin(&mut self, worker: u32, date_ms: u64) {
         self.close();
         // Two of one millisecond are told apart by a later number.
         let opened = (0..100).find_map(|later| {
@@ -190,6 +213,7 @@ impl Disk {
                     "a journal begins; it holds keys: who has it can read all media of its calls"
                 );
                 self.file = Some((file, path));
+                self.length = 0;
             }
             Some(Err(error)) => self.refuse(&error),
             None => self.refuse(&io::ErrorKind::AlreadyExists.into()),
@@ -197,21 +221,38 @@ impl Disk {
         self.directory.make_room(0);
     }
 
-    fn write(&mut self, bytes: Vec<u8>) {
+    pub(super) fn write(&mut self, bytes: Vec<u8>) {
         if let Some((file, _)) = &mut self.file {
             self.directory.make_room(bytes.len() as u64);
-            if let Err(error) = file.write_all(&bytes) {
-                self.refuse(&error);
+            match file.write_all(&bytes) {
+                Ok(()) => self.length += bytes.len() as u64,
+                Err(error) => self.refuse(&error),
             }
         }
         // Where there is no room for it, it is not missed.
         let _ = self.written.try_send(bytes);
     }
 
-    fn refuse(&mut self, error: &io::Error) {
+    pub(super) fn refuse(&mut self, error: &io::Error) {
         tracing::warn!(%error, "a journal cannot be written");
-        self.refused.store(true, Ordering::Release);
+        self.troubles.refused.store(true, Ordering::Release);
+        self.mark_gap();
+    }
+
+    /// Ends the journal behind its last whole record with the mark that more is missing. What is
+    /// cut off makes room for it on a disk that is full.
+    fn mark_gap(&mut self) {
+        if let Some((file, path)) = &mut self.file {
+            let marked = file
+                .set_len(self.length)
+                .and_then(|()| file.seek(SeekFrom::Start(self.length)))
+                .and_then(|_| file.write_all(&Cut::Lost.mark()));
+            if let Err(error) = marked {
+                tracing::warn!(journal = %path.display(), %error, "its gap cannot be marked");
+            }
+        }
         self.close();
+        self.troubles.gap.store(false, Ordering::Release);
     }
 
     fn close(&mut self) {

@@ -205,9 +205,10 @@ fn a_slow_disk_costs_the_journal_and_nobody_waits() {
         size_of_one: 1 << 40,
         ..bounds(dir.path(), 1 << 40)
     });
-    // Nobody takes anything from this end.
-    let (disk, _stuck) = sync_channel(2);
+    // Nobody takes anything from this end before all is over.
+    let (disk, stuck) = sync_channel(3);
     kept.journal.disk = disk;
+    let base = parlor_core::epoch::base(Instant::now());
     kept.join(1);
     let begun = Instant::now();
     for _ in 0..100 {
@@ -216,6 +217,39 @@ fn a_slow_disk_costs_the_journal_and_nobody_waits() {
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert_eq!(kept.journal.counters.lost, 1);
     assert_eq!(kept.machine.counters().participants, 1);
+    let troubles = Arc::clone(&kept.journal.troubles);
+    assert!(troubles.gap.load(Ordering::Acquire));
+    drop(kept);
+    disk_of(dir.path(), troubles).run(&stuck);
+    let journals = journals(dir.path());
+    let (inputs, ending) = verified(&journals[0], base);
+    assert_eq!(ending, Ending::Cut(Cut::Lost), "the gap is marked");
+    assert!(inputs > 10, "what came before it is there: {inputs}");
+}
+
+fn disk_of(directory: &Path, troubles: Arc<Troubles>) -> Disk {
+    let directory = Directory::open(bounds(directory, 1 << 40)).unwrap();
+    Disk::new(Arc::new(directory), troubles, sync_channel(8).0)
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_of_a_record_leaves_whole_ones_and_the_mark_of_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut kept = Kept::new(bounds(&dir.path().join("whole"), 1 << 20));
+    let base = parlor_core::epoch::base(Instant::now());
+    kept.join(1);
+    kept.say(1, 100);
+    let whole = kept.machine.tape().unwrap().take(Vec::new());
+    let mut disk = disk_of(&dir.path().join("full"), Arc::default());
+    disk.begin(7, 0);
+    disk.write(whole.clone());
+    let path = journals(&dir.path().join("full")).remove(0);
+    // As much as there was room for.
+    fs::write(&path, [&whole[..], &whole[..50]].concat()).unwrap();
+    disk.refuse(&std::io::ErrorKind::StorageFull.into());
+    assert_eq!(verified(&path, base), (2, Ending::Cut(Cut::Lost)));
+    disk.write(whole);
+    assert_eq!(verified(&path, base), (2, Ending::Cut(Cut::Lost)));
 }
 
 #[test]
