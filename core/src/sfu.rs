@@ -104,6 +104,12 @@ impl Sfu {
         self.state.bytes_to_send()
     }
 
+    /// Whether packets of publishers are still to be passed on: then [`Sfu::poll_transmit`] changes
+    /// the machine even where it gives nothing, since nobody may want them, or sinks alone.
+    pub fn has_to_pass_on(&self) -> bool {
+        self.state.has_to_pass_on()
+    }
+
     /// The next news for a client.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.state.poll_event()

@@ -471,6 +471,10 @@ impl State {
         !batch.is_empty()
     }
 
+    pub(crate) fn has_to_pass_on(&self) -> bool {
+        !self.spread.is_empty()
+    }
+
     pub(crate) fn bytes_to_send(&self) -> usize {
         self.outbox.batch.bytes()
     }

@@ -48,6 +48,7 @@ pub struct World {
     pub relay_is_held: bool,
     /// The present.
     pub now: Instant,
+    begun: Instant,
     /// The network, which may change at any time.
     pub network: Network,
     /// The clients' connections.
@@ -63,6 +64,9 @@ pub struct World {
     /// Of each client, by whether it leads to the machine.
     links: BTreeMap<(ClientKey, bool), Link>,
     rebound: u16,
+    /// What reaches the machine within this time is taken in at once, and let out only then, as a
+    /// worker does; at zero, each datagram by itself.
+    pub turn: Duration,
     /// Steps that a run may take: more are a livelock.
     pub step_limit: u64,
     launched: u64,
@@ -134,6 +138,7 @@ impl World {
             relay_is_full: false,
             relay_is_held: false,
             now: base,
+            begun: base,
             network: Network::default(),
             clients: Vec::new(),
             events: Vec::new(),
@@ -141,6 +146,7 @@ impl World {
             encoders: BTreeMap::new(),
             links: BTreeMap::new(),
             rebound: 0,
+            turn: Duration::ZERO,
             step_limit: STEPS,
             addresses: BTreeMap::new(),
             flights: BTreeMap::new(),
@@ -370,6 +376,7 @@ impl World {
 
     fn step(&mut self) {
         let now = self.now;
+        let mut taken_in = false;
         while let Some(flight) = self
             .flights
             .first_entry()
@@ -393,6 +400,11 @@ impl World {
                     } else {
                         let begun = Instant::now();
                         self.sfu.handle_datagram(now, datagram);
+                        if !self.turn.is_zero() {
+                            self.spent += begun.elapsed();
+                            taken_in = true;
+                            continue;
+                        }
                         let mut any = self.sfu.poll_transmit(&mut self.batch);
                         self.spent += begun.elapsed();
                         while any {
@@ -409,6 +421,9 @@ impl World {
                     self.launch_from(key, sent);
                 }
             }
+        }
+        if taken_in {
+            self.drain();
         }
         if self
             .sfu
@@ -551,11 +566,22 @@ impl World {
         let draw = || self.randomness.u64();
         let (network, length) = (&self.network, contents.len());
         let arrivals = link.or_default().carry(self.now, network, length, draw);
-        for arrival in arrivals.into_iter().flatten() {
+        for mut arrival in arrivals.into_iter().flatten() {
+            if to_machine {
+                arrival = self.end_of_turn(arrival);
+            }
             self.launched += 1;
             let flight = (end, contents.clone());
             self.flights.insert((arrival, self.launched), flight);
         }
+    }
+
+    fn end_of_turn(&self, at: Instant) -> Instant {
+        let since = at.saturating_duration_since(self.begun).as_nanos();
+        let turn = self.turn.as_nanos();
+        let into = since.checked_rem(turn).filter(|into| *into > 0);
+        let rest = into.map_or(0, |into| turn - into);
+        at + Duration::from_nanos(rest as u64)
     }
 
     /// Gives a client another address on the way: what is sent to the earlier one is lost.

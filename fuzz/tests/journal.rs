@@ -8,9 +8,13 @@
 use std::time::{Duration, Instant};
 
 use parlor_core::observe::Observation;
-use parlor_core::{Config, RoomName, Team, epoch};
+use parlor_core::{
+    AudioCodec, Config, MediaId, Place, PublicationName, Request, RoomName, Team, VideoCodec, epoch,
+};
 use parlor_fuzz::{Kinds, Network, World, scripted_call};
-use parlor_journal::{Class, Cut, Ending, Happened, Opening, Reader, Record, Replay, Story};
+use parlor_journal::{
+    Class, Cut, Ending, Happened, MACHINE, Opening, Reader, Record, Replay, Story, seal,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -171,6 +175,118 @@ fn a_flipped_bit_is_found_wherever_it_is() {
         assert_eq!(replay.differences(), [], "what is before it stands");
         assert!(replay.totals().compared <= whole.totals().compared);
     }
+}
+
+#[test]
+fn a_changed_byte_of_a_datagram_is_told_with_its_time_and_place() {
+    let journal = call();
+    // A packet that the publisher sends, in the middle.
+    let media = |record: &Record<'_>| matches!(record, Record::Datagram(datagram) if Class::of(datagram.contents) == Class::Rtp);
+    let packets = offsets(&journal, media);
+    let begin = packets[packets.len() / 2];
+    let (mut reader, _) = Reader::new(journal.as_slice()).unwrap();
+    let mut at = Duration::ZERO;
+    let mut end = journal.len();
+    while let Some(entry) = reader.next().unwrap() {
+        match entry.offset as usize {
+            offset if offset == begin => at = entry.at,
+            offset if offset > begin => {
+                end = offset;
+                break;
+            }
+            _ => {}
+        }
+    }
+    // The kind, two numbers of some bytes, the content and the check, which is made anew.
+    let record = &journal[begin..end];
+    let number =
+        |from: usize| from + record[from..].iter().take_while(|it| **it >= 0x80).count() + 1;
+    let content = number(number(1));
+    let mut since = 0;
+    for (place, byte) in record[1..number(1)].iter().enumerate() {
+        since |= u64::from(byte & 0x7f) << (7 * place);
+    }
+    let mut datagram = record[content..record.len() - 4].to_vec();
+    *datagram.last_mut().unwrap() ^= 1;
+    let mut changed = journal[..begin].to_vec();
+    seal(record[0], since, &datagram, &mut changed);
+    assert_eq!(changed.len(), end, "nothing else is moved");
+    changed.extend_from_slice(&journal[end..]);
+    let replay = replay(&changed);
+    let first = &replay.differences()[0];
+    assert!(first.agreed < begin as u64 && first.offset > begin as u64);
+    let late = first.at.saturating_sub(at);
+    assert!(
+        first.at >= at && late < SECOND,
+        "{first:?}, changed at {at:?}"
+    );
+    assert!(first.what.contains("SRTP"), "{first:?}");
+}
+
+/// A browser that publishes is played by sinks alone: nothing leaves as a datagram, and yet what
+/// they get depends on when that was looked for.
+#[test]
+fn what_only_sinks_get_comes_out_again() {
+    let mut world = World::recorded(9, base(), Config::default());
+    world.join(1, "call", "alice").unwrap();
+    world.publish(1, 1, "call", "a", Kinds::BOTH).unwrap();
+    world.run_for(SECOND);
+    let sink = Request::Sink {
+        media: MediaId(1),
+        place: Place::Room(RoomName::new("call").unwrap()),
+        name: PublicationName::new("a").unwrap(),
+        audio: vec![AudioCodec::Opus],
+        video: vec![VideoCodec::H264],
+    };
+    world.request(2, sink).unwrap();
+    world.run_for(2 * SECOND);
+    let journal = world.journal();
+    let replay = replay(&journal);
+    assert_eq!(replay.differences(), []);
+    assert!(replay.totals().sunk > 100, "{:?}", replay.totals());
+}
+
+/// Pictures of one stream wait for a key frame, and come with sound of another one.
+#[test]
+fn packets_that_nobody_gets_are_not_passed_on_later() {
+    let mut world = World::recorded(10, base(), Config::default());
+    world.turn = Duration::from_millis(40);
+    for (client, identity) in [(1, "alice"), (2, "bob"), (3, "carol")] {
+        world.join(client, "call", identity).unwrap();
+    }
+    world.publish(1, 1, "call", "a", Kinds::BOTH).unwrap();
+    world.publish(2, 1, "call", "b", Kinds::BOTH).unwrap();
+    // Nobody plays yet, and so much comes that a later drain would begin in its midst.
+    world.run_for(3 * SECOND);
+    world.play(3, 1, "call", "a", Kinds::BOTH).unwrap();
+    world.play(3, 2, "call", "b", Kinds::BOTH).unwrap();
+    world.run_for(3 * SECOND);
+    let journal = world.journal();
+    let replay = replay(&journal);
+    assert_eq!(replay.differences(), []);
+    assert!(replay.totals().datagrams[2] > 200, "{:?}", replay.totals());
+}
+
+#[test]
+fn a_journal_of_another_version_still_verifies_where_the_same_comes_out() {
+    let journal = call();
+    let at = journal
+        .windows(MACHINE.len())
+        .position(|it| it == MACHINE.as_bytes())
+        .unwrap();
+    let second = offsets(&journal, |_| true)[0];
+    // The header: its kind, its time, and three bytes of length.
+    let header = &journal[8..second];
+    let content = 2 + header[2..].iter().take_while(|it| **it >= 0x80).count() + 1;
+    let mut text = header[content..header.len() - 4].to_vec();
+    text[at - 8 - content] ^= 1;
+    let mut other = journal[..8].to_vec();
+    seal(header[0], 0, &text, &mut other);
+    other.extend_from_slice(&journal[second..]);
+    let replay = replay(&other);
+    assert_ne!(replay.header().machine, MACHINE);
+    assert_eq!(replay.differences(), []);
+    assert!(replay.totals().compared > 300);
 }
 
 #[test]

@@ -217,7 +217,12 @@ impl Life {
                 payload[1] ^= 1;
                 sixth.payload = Arc::from(payload);
             }
-            Fault::Freeze | Fault::Silence | Fault::Echo | Fault::Keep | Fault::Spin => {}
+            Fault::Freeze
+            | Fault::Silence
+            | Fault::Echo
+            | Fault::Keep
+            | Fault::Spin
+            | Fault::Forget => {}
         }
     }
 }

@@ -23,11 +23,13 @@ pub enum Fault {
     Keep,
     /// The world does not come to rest.
     Spin,
+    /// Something that went in is not in the journal.
+    Forget,
 }
 
 impl Fault {
     /// All defects, with a part of what is to be said of each.
-    pub const ALL: [(Self, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Drop, "although nothing was lost"),
         (Self::Hide, "the numbers hide a loss"),
         (Self::Repeat, "a number comes twice"),
@@ -38,5 +40,6 @@ impl Fault {
         (Self::Echo, "nobody comes twice"),
         (Self::Keep, "is left"),
         (Self::Spin, "livelock"),
+        (Self::Forget, "the journal does not verify"),
     ];
 }

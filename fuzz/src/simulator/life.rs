@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use parlor_core::{Config, News};
+use parlor_journal::{Cut, Ending, Reader, Record, Replay};
 
 use super::draw::Draw;
 use super::faults::Fault;
@@ -51,7 +52,8 @@ impl Life {
             ..Config::default()
         };
         let people = (1..=options.people as u64).map(|id| (id, Person::new(format!("p{id}"))));
-        let mut world = World::new(seed, base, config);
+        let mut world = World::recorded(seed, base, config);
+        world.turn = options.turn;
         if options.unnamed {
             world.edit_offer = Some(without_sources);
         }
@@ -254,7 +256,47 @@ impl Life {
         self.world.sfu.check_empty();
         let contained = self.world.sfu.counters().panics_contained;
         assert_eq!(contained, 0, "a library has failed");
+        self.check_journal();
     }
+
+    /// Asserts that a replay of all that went in puts out the same.
+    fn check_journal(&mut self) {
+        let mut journal = self.world.journal();
+        if self.fault == Some(Fault::Forget) {
+            forget_a_request(&mut journal);
+        }
+        let replay = Replay::new(journal.as_slice(), self.begun);
+        let mut replay = replay.expect("a journal");
+        let mut happened = Vec::new();
+        while replay.step(&mut happened).expect("it is in memory") {
+            happened.clear();
+        }
+        let first = replay.differences().first();
+        assert_eq!(first, None, "the journal does not verify");
+        assert_eq!(replay.ending(), Some(Ending::Cut(Cut::Stopped)));
+    }
+}
+
+/// Takes the second request out of a journal.
+fn forget_a_request(journal: &mut Vec<u8>) {
+    let (mut reader, _) = Reader::new(journal.as_slice()).expect("a journal");
+    let mut requests = 0;
+    let mut range = None;
+    while let Some(entry) = reader.next().expect("it is in memory") {
+        let at = entry.offset as usize;
+        match range {
+            None => {
+                requests += usize::from(matches!(entry.record, Record::Request { .. }));
+                if requests == 2 {
+                    range = Some((at, at));
+                }
+            }
+            Some((begin, end)) if begin == end => range = Some((begin, at)),
+            Some(_) => break,
+        }
+    }
+    let (begin, end) = range.expect("two have asked");
+    journal.drain(begin..end);
 }
 
 fn without_sources(offer: &str) -> String {

@@ -126,6 +126,8 @@ pub struct Options {
     pub ice_timeout: Duration,
     /// Times between two steps, one of which is drawn.
     pub pauses: Vec<u64>,
+    /// How long the machine gathers what comes before it lets anything out.
+    pub turn: Duration,
 }
 
 /// One step: what happens, and the seed of all that is drawn for it.
@@ -181,6 +183,7 @@ impl Options {
             pauses: draw
                 .of::<&[u64]>(&[&[1, 5, 20], &[5, 60, 300, 1_000], &[300, 1_000, 2_500]])
                 .to_vec(),
+            turn: Duration::from_millis(Draw::new(!seed).of(&[0, 0, 4, 30])),
         };
         let plan = options.plan(&mut draw);
         (options, plan)

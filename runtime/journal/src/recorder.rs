@@ -158,8 +158,11 @@ impl Recorder {
 
     /// See [`Sfu::poll_transmit`].
     pub fn poll_transmit(&mut self, batch: &mut Batch) -> bool {
+        let passes_on = self.sfu.has_to_pass_on();
         let any = self.sfu.poll_transmit(batch);
-        if any && let Some(tape) = &mut self.tape {
+        if (any || passes_on)
+            && let Some(tape) = &mut self.tape
+        {
             tape.transmits(batch);
         }
         any
