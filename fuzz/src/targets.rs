@@ -3,8 +3,10 @@
 
 mod datagrams;
 mod exchanges;
+mod journals;
 mod offers;
 mod pieces;
+mod rtmp;
 mod signalling;
 
 pub use datagrams::share_calls;
@@ -56,6 +58,38 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "media",
         run: datagrams::media,
+    },
+    Target {
+        name: "rtmp",
+        run: rtmp::rtmp,
+    },
+    Target {
+        name: "amf0",
+        run: rtmp::amf0,
+    },
+    Target {
+        name: "chunk",
+        run: rtmp::chunk,
+    },
+    Target {
+        name: "flv",
+        run: rtmp::flv,
+    },
+    Target {
+        name: "bridge",
+        run: rtmp::bridge,
+    },
+    Target {
+        name: "aac",
+        run: rtmp::aac,
+    },
+    Target {
+        name: "sound",
+        run: rtmp::sound,
+    },
+    Target {
+        name: "journal",
+        run: journals::journal,
     },
 ];
 

@@ -68,4 +68,12 @@ replays! {
     feedback_holds = "feedback";
     datagrams_hold = "datagrams";
     media_holds = "media";
+    rtmp_holds = "rtmp";
+    amf0_holds = "amf0";
+    chunk_holds = "chunk";
+    flv_holds = "flv";
+    bridge_holds = "bridge";
+    aac_holds = "aac";
+    sound_holds = "sound";
+    journal_holds = "journal";
 }
