@@ -8,7 +8,8 @@ import { join, resolve } from 'node:path';
 import { eventually } from './participant.mjs';
 import { OUTPUT, ROOT, slug } from './paths.mjs';
 
-const BINARY = resolve(ROOT, '..', process.env.PARLOR_BIN ?? 'target/debug/parlor');
+/** The program. */
+export const BINARY = resolve(ROOT, '..', process.env.PARLOR_BIN ?? 'target/debug/parlor');
 /** The published SDK, with its example pages, exactly as npm delivers it. */
 export const SDK_ROOT = join(ROOT, 'node_modules/@flashphoner/websdk');
 
