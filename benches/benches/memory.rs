@@ -12,8 +12,16 @@ use parlor_benches::counting::{self, Counting};
 use parlor_core::{ClientId, Config, MediaId, Place, PublicationName, Request, epoch};
 use parlor_fuzz::{Client, World};
 
+use rtmp::Stage;
+
+#[path = "memory/rtmp.rs"]
+mod rtmp;
+
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// Most bytes that an RTMP session may hold, one that plays and one that publishes.
+const RTMP_SESSION: i64 = 64_000;
 
 /// Most bytes that a stream that is played may hold, and one that is published beside its ring.
 const SUBSCRIPTION: i64 = 100_000;
@@ -32,6 +40,7 @@ fn main() {
     println!("bytes for a publication without its ring: {publication}");
     println!("bytes for a subscription: {subscription}");
     assert!(publication <= PUBLICATION && subscription <= SUBSCRIPTION);
+    rtmp_sessions();
     joins();
     join_time();
 }
@@ -86,6 +95,21 @@ fn subscription() -> i64 {
         held(&mut call.world) - before
     };
     (bytes(PLAYERS) - bytes(0)) / PLAYERS as i64
+}
+
+/// What sessions by RTMP hold, each of them alone: in the machine, without the socket, and without
+/// what the allocator and the system add.
+fn rtmp_sessions() {
+    for (stage, what) in [
+        (Stage::Silent, "that has said nothing"),
+        (Stage::Connected, "that is connected"),
+        (Stage::Plays, "that plays, after 10 s of 2 Mbit/s"),
+        (Stage::Publishes, "that publishes, after 10 s of 2 Mbit/s"),
+    ] {
+        let held = rtmp::held(stage);
+        println!("bytes for an RTMP session {what}: {held}");
+        assert!(held <= RTMP_SESSION);
+    }
 }
 
 /// A thousand players come and go, a hundred at a time.
