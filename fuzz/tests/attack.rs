@@ -285,3 +285,35 @@ fn two_connections_from_one_address_share_it_by_turns() {
     assert_eq!(world.sfu.counters().connect_timeouts, 2);
     assert_eq!(world.sfu.poll_timeout(), None, "nothing is left to do");
 }
+
+#[test]
+fn a_second_source_at_the_same_time_does_not_tear_the_stream() {
+    let mut world = world();
+    world.edit_offer = Some(|offer| {
+        let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
+        lines.map(|line| format!("{line}\r\n")).collect()
+    });
+    let (publisher, player) = call(&mut world);
+    world.clients[player].received.clear();
+    let before = world.sfu.counters().unexpected_packets;
+    for number in 0..100_u16 {
+        let client = &mut world.clients[publisher];
+        let (_, pt) = client.line(true).expect("a line");
+        let address = client.address;
+        let mut packet = vec![0x80, pt];
+        packet.extend(number.to_be_bytes());
+        packet.extend([0, 0, 0, 9, 0, 0, 0, 77]);
+        // Parameter sets of H.264: a receiver could begin here.
+        packet.extend([0x67, 0x42, 0xe0, 0x1f]);
+        let forger = client.forger.as_ref().expect("it is connected");
+        let sealed = forger.rtp(packet, 12, number.into()).expect("a packet");
+        inject(&mut world, address, &sealed);
+        world.run_for(SECOND / 50);
+    }
+    assert_eq!(world.sfu.counters().unexpected_packets - before, 100);
+    let pictures = world.clients[player].received(true);
+    assert!(pictures.len() > 90, "{} packets", pictures.len());
+    for pair in pictures.windows(2) {
+        assert_eq!(pair[1].sequence, pair[0].sequence + 1);
+    }
+}

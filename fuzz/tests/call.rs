@@ -8,7 +8,7 @@ use parlor_core::{
     ClientId, Config, EndReason, Event, Identity, MediaId, MediaKind, Member, News, Place,
     PublicationName, Reply, Request, RequestError, RoomName, VideoCodec, config::AudioCodec, epoch,
 };
-use parlor_fuzz::{Codec, Kinds, Network, Received, World, scripted_call};
+use parlor_fuzz::{Codec, Kinds, Network, Received, World, scripted_call, stamp_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -629,6 +629,8 @@ fn a_publisher_that_changes_its_source_is_followed_at_a_key_frame() {
     world.run_for(3 * SECOND);
     let before = world.clients[player].received.len();
     world.clients[0].switch_source();
+    // It takes longer from here on, so that the times are not by chance those of the publisher.
+    world.network.latency = SECOND / 20;
     world.run_for(4 * SECOND);
     let packets = world.clients[player].received(true);
     let (old, new) = packets.split_at(before);
@@ -638,6 +640,19 @@ fn a_publisher_that_changes_its_source_is_followed_at_a_key_frame() {
     let ticks = first.timestamp.wrapping_sub(last.timestamp);
     assert!(ticks > 0 && ticks < 2 * 90_000, "{ticks}");
     assert!(new.len() > 100, "{} packets", new.len());
+    // What is sent again has its place among the new times as well.
+    let resent = world.sfu.counters().resent;
+    world.network.loss = 100;
+    world.run_for(4 * SECOND);
+    assert!(world.sfu.counters().resent > resent + 10);
+    let new = world.clients[player].received(true).split_off(before);
+    let mut moved = new.iter().filter_map(|packet| {
+        let stamp = stamp_of(&packet.payload)?;
+        Some(packet.timestamp.wrapping_sub(stamp.timestamp))
+    });
+    let first = moved.next().expect("a picture");
+    let others: Vec<_> = moved.filter(|other| *other != first).collect();
+    assert!(first != 0 && others.is_empty(), "{first} and {others:?}");
 }
 
 #[test]
@@ -698,4 +713,24 @@ fn long_texts_and_too_many_rooms_and_streams_are_refused() {
     let media = MediaId(1);
     let refused = world.request(1, Request::SendData { media, payload });
     assert!(matches!(refused, Err(RequestError::TooLong { .. })));
+}
+
+#[test]
+fn reports_date_packets_by_the_time_of_the_machine() {
+    let mut world = world(Config::default());
+    let begun = world.now;
+    world.publish(1, 1, "", "a", Kinds::BOTH).expect("is there");
+    // So that the reports fall into the midst of a second.
+    world.run_for(SECOND * 3 / 5);
+    let player = world.play(2, 1, "", "a", Kinds::BOTH).expect("plays");
+    world.run_for(4 * SECOND);
+    let packets = world.clients[player].received.iter();
+    let dated: Vec<_> = packets.filter_map(|p| Some((p.at, p.captured?))).collect();
+    assert!(dated.len() > 200, "{} packets", dated.len());
+    for (at, captured) in dated {
+        let beginning = Duration::from_millis(epoch::BEGINNING_MS);
+        let arrived = beginning + at.duration_since(begun);
+        let way = arrived.checked_sub(captured).expect("after its capture");
+        assert!(way < SECOND / 10, "{way:?}");
+    }
 }

@@ -50,7 +50,8 @@ impl Call {
         source.expect("a source")
     }
 
-    /// The stormy one's feedback, sealed, reaches the machine.
+    /// The stormy one's feedback, sealed, reaches the machine. What it puts out leaves with the next
+    /// step of the world.
     fn inject(&mut self, compound: Vec<u8>) {
         let client = &mut self.world.clients[self.stormy];
         let forger = client.forger.as_mut().expect("it is connected");
@@ -224,4 +225,19 @@ fn each_of_these_requests_alone_asks_the_publisher_for_a_key_frame() {
     }
     let asked = call.world.clients[call.publisher].keyframe_requests.len();
     assert_eq!(asked, 2, "of another source, which is none of its own");
+}
+
+#[test]
+fn a_request_that_comes_too_soon_is_made_later() {
+    let mut call = Call::new();
+    let ssrc = call.source(true);
+    call.inject(want_keyframe(ssrc, 0));
+    call.world.run_for(SECOND / 5);
+    call.inject(want_keyframe(ssrc, 0));
+    call.world.run_for(SECOND);
+    let requests = &call.world.clients[call.publisher].keyframe_requests;
+    let [first, second] = requests[..] else {
+        unreachable!("one for each: {requests:?}")
+    };
+    assert!(second - first >= limits::KEYFRAME_INTERVAL - 2 * STEP);
 }

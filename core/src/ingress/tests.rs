@@ -376,27 +376,59 @@ fn what_is_sent_again_is_of_the_source_that_sends() {
     assert_eq!((packet.ssrc, packet.sequence), (6, 9_001));
 }
 
+/// The numbers of a picture's packets of which as many are missing as one request asks for, each
+/// so far from the others that it takes a word of its own.
+fn sparse() -> impl Iterator<Item = u64> {
+    (0..=losses::PER_REQUEST as u64 * 17).filter(|number| number % 17 != 5)
+}
+
 #[test]
 fn feedback_fits_into_datagrams_whatever_there_is_to_say() {
     let mut pair = Pair::new(true);
-    // Every twentieth packet arrives, each with a number of its own for the report of arrivals.
-    for number in 0..60_u16 {
+    // They arrive in another order than they were numbered in for the report of arrivals, so that
+    // every second time is before the one before.
+    let half = sparse().count() / 2;
+    for (place, number) in sparse().enumerate() {
+        let (late, place) = (u16::from(place >= half), (place % half) as u16);
+        let transport = (2 * place + 1 - late).to_be_bytes();
         let sent = Sent {
-            extension: [&[0x31][..], &(number * 17).to_be_bytes()].concat(),
-            ..picture(u64::from(number) * 20)
+            extension: vec![0x31, transport[0], transport[1]],
+            ..picture(number)
         };
+        let now = pair.now;
+        pair.now += Duration::from_millis(late.into());
         pair.send(sent).unwrap();
-        pair.now += REPORT_INTERVAL / 58;
+        pair.now = now;
     }
+    pair.now += Duration::from_millis(60);
     // Datagrams that are too long fail in here.
     let all = pair.feedback();
-    let lost = read(&all).into_iter().map(|piece| match piece {
-        Feedback::Lost { sequences, .. } => sequences.len(),
-        Feedback::KeyframeWanted { .. } | Feedback::Received(_) | Feedback::Estimate(_) => 0,
-    });
-    assert!(lost.sum::<usize>() > 100);
+    assert_eq!(asked_for(&all), losses::PER_REQUEST);
     assert!(
         all.windows(2).any(|head| head == [0x8f, 205]),
         "and arrivals"
     );
+}
+
+#[test]
+fn each_source_is_asked_for_its_packets_in_a_datagram_of_its_own() {
+    let mut pair = Pair::new(false);
+    for ssrc in 5..9 {
+        for number in sparse() {
+            let sent = Sent {
+                ssrc,
+                ..picture(number)
+            };
+            pair.send(sent).unwrap();
+        }
+    }
+    pair.now += Duration::from_millis(60);
+    assert_eq!(asked_for(&pair.feedback()), 4 * losses::PER_REQUEST);
+}
+
+fn asked_for(compound: &[u8]) -> usize {
+    let lost = crate::rtcp::packets(compound).filter(|packet| packet.kind == 205);
+    let lost = lost.filter(|packet| packet.count == 1);
+    // A word for each, behind those of the two sources.
+    lost.map(|packet| packet.body.len() / 4 - 2).sum()
 }
