@@ -36,9 +36,9 @@ pub const PATH_HELD: Duration = Duration::from_secs(7);
 pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a peer may take from its offer to a finished DTLS handshake.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Bytes of datagrams after which no more are made until these are taken out: as many as the system
-/// takes in one call, few enough to stay in the caches.
-pub const TRANSMIT_BYTES: usize = 512 * 1024;
+/// Bytes of datagrams after which no more are made until these are taken out: enough for one call
+/// of the system, few enough to stay in the caches, and for the first ones not to wait for long.
+pub const TRANSMIT_BYTES: usize = 128 * 1024;
 /// Packets of publishers that wait to be passed on.
 pub const WAITING_PACKETS: usize = 1024;
 /// Packets kept for retransmission per video subscription.
