@@ -122,21 +122,21 @@ fn who_comes_late_waits_for_a_key_frame_that_is_asked_for_until_it_comes() {
     let late = now + limits::RECENT_TIME + MILLISECOND * 2_000;
     feed.want_keyframe(late);
     assert!(feed.recent().next().is_none());
+    // Pictures come, but none to begin with; then the key frame.
+    let first = packets[0].timestamp;
+    let (key, others): (Vec<_>, Vec<_>) =
+        packets.iter().partition(|packet| packet.timestamp == first);
+    let mut sequence = packets.len() as u64;
     let mut asked = requests(&drain(&mut feed));
-    for _ in 0..4 {
-        let due = feed.poll_timeout().expect("it is asked again");
-        feed.handle_timeout(due);
+    for (number, packet) in others.iter().take(20).chain(&key).enumerate() {
+        let at = late + MILLISECOND * 100 * number as u32;
+        let mut packet = (*packet).clone();
+        packet.sequence = sequence;
+        sequence += 1;
+        feed.handle_packet(at, &packet);
         asked += requests(&drain(&mut feed));
     }
-    assert_eq!(asked, 5);
-    // The same pictures again, with numbers that go on: the first one is a key frame.
-    let count = packets.len() as u64;
-    for packet in &packets {
-        let mut packet = packet.clone();
-        packet.sequence += count;
-        feed.handle_packet(late + MILLISECOND * 2_000 + time(&packet), &packet);
-    }
-    assert_eq!(requests(&drain(&mut feed)), 0);
+    assert!(asked >= 4, "{asked}");
     assert_eq!(feed.poll_timeout(), None);
 }
 
