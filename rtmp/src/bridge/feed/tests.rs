@@ -126,13 +126,11 @@ fn who_comes_late_waits_for_a_key_frame_that_is_asked_for_until_it_comes() {
     let first = packets[0].timestamp;
     let (key, others): (Vec<_>, Vec<_>) =
         packets.iter().partition(|packet| packet.timestamp == first);
-    let mut sequence = packets.len() as u64;
     let mut asked = requests(&drain(&mut feed));
     for (number, packet) in others.iter().take(20).chain(&key).enumerate() {
         let at = late + MILLISECOND * 100 * number as u32;
         let mut packet = (*packet).clone();
-        packet.sequence = sequence;
-        sequence += 1;
+        packet.sequence = (packets.len() + number) as u64;
         feed.handle_packet(at, &packet);
         asked += requests(&drain(&mut feed));
     }
