@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use chacha20::rand_core::Rng;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey};
-use p256::pkcs8::EncodePrivateKey;
+use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, PKCS_ECDSA_P256_SHA256, PublicKeyData,
     SerialNumber, SignatureAlgorithm, date_time_ymd,
@@ -74,6 +74,11 @@ impl Certificate {
             certificate: certificate.der().to_vec(),
             private_key: private_key.as_bytes().to_vec(),
         }
+    }
+
+    /// Whether a machine can be made with it: one that was read from somewhere may be anything.
+    pub fn is_usable(&self) -> bool {
+        !self.certificate.is_empty() && SigningKey::from_pkcs8_der(&self.private_key).is_ok()
     }
 
     /// The SHA-256 of the certificate as SDP writes it: upper case hex with colons ([RFC 8122]

@@ -131,6 +131,13 @@ impl Header {
 
     pub(crate) fn from_json(text: &[u8]) -> Option<Self> {
         let written: Written = serde_json::from_slice(text).ok()?;
+        let certificate = Certificate {
+            certificate: from_hex(&written.certificate)?,
+            private_key: from_hex(&written.private_key)?,
+        };
+        if !certificate.is_usable() {
+            return None;
+        }
         Some(Self {
             program: written.program,
             machine: written.machine,
@@ -139,10 +146,7 @@ impl Header {
             begun_ns: written.begun_ns,
             made_of: Fresh {
                 seed: Seed(from_hex(&written.seed)?.try_into().ok()?),
-                certificate: Certificate {
-                    certificate: from_hex(&written.certificate)?,
-                    private_key: from_hex(&written.private_key)?,
-                },
+                certificate,
                 config: written.config,
             },
         })
