@@ -40,7 +40,8 @@ const ABOUT: &str =
 
 const AFTER: &str = "\
 Exit status 0: all that came out is byte for byte what the server sent. 1: it is not, or a journal
-cannot be read. A journal holds keys, and so does what --pcap writes of it: all media in the clear.";
+cannot be read. One that the disk cut short ends in a GAP, which is said; until there it is compared.
+A journal holds keys: with it, and in what --pcap writes of it, all media are in the clear.";
 
 /// The command.
 pub(crate) fn command() -> Command {
