@@ -18,6 +18,9 @@ use crate::media::{Codec, Kinds, Pace, audio_payload, is_entry, stamp, stamp_of,
 /// A camera that is this late skips what it has missed.
 const LATE: Duration = Duration::from_millis(500);
 
+/// How far the timestamps of two sources of one client are apart.
+const SOURCES: u32 = 1_000_000_000;
+
 /// A packet that a player got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
@@ -323,6 +326,8 @@ impl Client {
             && self.next_picture <= now
         {
             let timestamp = self.timestamp(self.next_picture + picture, 90);
+            // Each source has a clock of its own.
+            let timestamp = timestamp.wrapping_add(u32::from(self.source).wrapping_mul(SOURCES));
             self.next_picture = next_after(now, self.next_picture, picture);
             self.pictures += 1;
             let number = self.marked(self.pictures);
