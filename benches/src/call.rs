@@ -40,6 +40,18 @@ impl Call {
     /// # Panics
     /// Where that fails.
     pub fn new(players: usize) -> Self {
+        Self::of(players, World::new)
+    }
+
+    /// The same, recorded.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn recorded(players: usize) -> Self {
+        Self::of(players, World::recorded)
+    }
+
+    fn of(players: usize, world: fn(u64, Instant, Config) -> World) -> Self {
         let limits = Limits {
             peers: 10_000,
             ..Limits::default()
@@ -48,7 +60,7 @@ impl Call {
             limits,
             ..Config::default()
         };
-        let mut world = World::new(1, epoch::base(Instant::now()), config).without_digest();
+        let mut world = world(1, epoch::base(Instant::now()), config).without_digest();
         let published = world.publish(0, 0, "", "stream", PICTURE);
         assert!(published.is_ok());
         let batch = Batch::new();
@@ -135,6 +147,12 @@ impl Call {
         sfu.handle_datagram(now, datagram);
         sfu.poll_transmit(&mut self.batch);
         std::hint::black_box(&self.batch);
+    }
+
+    /// What was recorded since the last time.
+    pub fn written(&mut self) -> Vec<u8> {
+        let tape = self.world.sfu.tape();
+        tape.map(|tape| tape.take(Vec::new())).unwrap_or_default()
     }
 
     /// One stretch: how long the machine took for it, and how many packets it passed on.
