@@ -36,6 +36,8 @@ pub struct Outcome {
     pub digest: String,
     /// Packets that were passed on.
     pub forwarded: u64,
+    /// Packets that passed from one machine to the other.
+    pub relayed: u64,
     /// Pictures that were shown.
     pub pictures: u64,
 }

@@ -188,6 +188,12 @@ impl World {
         journal(&mut self.sfu)
     }
 
+    /// The machine, and the one beside it if there is one.
+    pub fn machines(&self) -> impl Iterator<Item = &Recorder> {
+        let machines = [Some(&self.sfu), self.second.as_ref()];
+        machines.into_iter().flatten()
+    }
+
     /// Ends the record of the machine beside it, and gives the journal.
     pub fn second_journal(&mut self) -> Option<Vec<u8>> {
         self.second.as_mut().map(journal)
@@ -360,9 +366,7 @@ impl World {
     }
 
     fn next(&self) -> Option<Instant> {
-        let machines = [Some(&self.sfu), self.second.as_ref()];
-        let machines = machines.into_iter().flatten();
-        let machine = machines.filter_map(Recorder::poll_timeout);
+        let machine = self.machines().filter_map(Recorder::poll_timeout);
         let machine = machine.map(|deadline| deadline.at).min();
         let flight = self.flights.keys().next().map(|(at, _)| *at);
         let clients = self.clients.iter().filter(|client| !client.unplugged);

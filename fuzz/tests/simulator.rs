@@ -32,6 +32,8 @@ fn shard(number: u64) {
     let forwarded: u64 = outcomes.iter().map(|outcome| outcome.forwarded).sum();
     assert!(pictures > 5_000, "{pictures} pictures in all of them");
     assert!(forwarded > 20_000, "{forwarded} packets in all of them");
+    let relayed: u64 = outcomes.iter().map(|outcome| outcome.relayed).sum();
+    assert!(relayed > 2_000, "{relayed} packets between machines");
 }
 
 macro_rules! shards {

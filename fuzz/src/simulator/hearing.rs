@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use parlor_core::{ClientId, EndReason, Event, MediaId, News};
+use parlor_core::{ClientId, Counters, EndReason, Event, MediaId, News};
 
 use super::faults::Fault;
 use super::life::Life;
@@ -167,11 +167,15 @@ impl Life {
         let players = streams().filter(|stream| stream.plays.is_some()).count();
         let connections = streams().filter_map(Stream::connection).count();
         let stays: usize = self.people.values().map(|it| it.rooms.len()).sum();
-        assert_eq!(counters.subscriptions, players as u64);
+        let of_all = |count: fn(&Counters) -> u64| -> u64 {
+            self.world.machines().map(|it| count(&it.counters())).sum()
+        };
+        assert_eq!(of_all(|it| it.subscriptions), players as u64);
         assert_eq!(counters.publications, (streams().count() - players) as u64);
-        assert_eq!(counters.peers, connections as u64);
+        assert_eq!(of_all(|it| it.peers), connections as u64);
         assert_eq!(counters.participants, stays as u64);
-        assert_eq!(counters.panics_contained, 0, "a library has failed");
+        let contained = of_all(|it| it.panics_contained);
+        assert_eq!(contained, 0, "a library has failed");
     }
 }
 

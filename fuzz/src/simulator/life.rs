@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use parlor_core::{Config, News};
+use parlor_core::{Config, News, Team};
 use parlor_journal::{Cut, Ending, Reader, Record, Replay};
 
 use super::draw::Draw;
@@ -49,6 +49,13 @@ impl Life {
     pub(super) fn new(seed: u64, base: Instant, options: &Options, fault: Option<Fault>) -> Self {
         let config = Config {
             ice_timeout: options.ice_timeout,
+            team: options
+                .relay_after
+                .map_or_else(Team::default, |relay_after| Team {
+                    size: 2,
+                    relay_after,
+                    ..Team::default()
+                }),
             ..Config::default()
         };
         let people = (1..=options.people as u64).map(|id| (id, Person::new(format!("p{id}"))));
@@ -84,7 +91,12 @@ impl Life {
         self.end();
         Outcome {
             digest: self.world.digest(),
-            forwarded: self.world.sfu.counters().forwarded,
+            forwarded: self
+                .world
+                .machines()
+                .map(|it| it.counters().forwarded)
+                .sum(),
+            relayed: self.world.sfu.counters().relayed,
             pictures: checks::pictures(&self.world),
         }
     }
@@ -188,7 +200,11 @@ impl Life {
         if allowed.rate && draw.once_in(2) {
             network.rate = Some(draw.of(&[20_000, 60_000, 200_000]));
         }
-        self.note(format_args!("{network:?}"));
+        self.world.relay_is_full = draw.once_in(4);
+        let full = self.world.relay_is_full;
+        self.note(format_args!(
+            "{network:?}, the queue between machines is full: {full}"
+        ));
         self.world.network = network;
         self.trouble_all();
     }
@@ -207,6 +223,7 @@ impl Life {
     fn heal(&mut self) {
         self.note(format_args!("the faults end"));
         self.world.network = Network::default();
+        self.world.relay_is_full = false;
         for client in &mut self.world.clients {
             client.cut = false;
         }
@@ -248,24 +265,39 @@ impl Life {
             self.disconnect(id);
             self.hear();
         }
-        self.world.sfu.check_empty();
+        self.check_empty();
         for client in &mut self.world.clients {
             client.unplugged = true;
         }
         self.world.run_for(AFTERMATH);
-        self.world.sfu.check_empty();
-        let contained = self.world.sfu.counters().panics_contained;
-        assert_eq!(contained, 0, "a library has failed");
-        self.check_journal();
+        self.check_empty();
+        for machine in self.world.machines() {
+            let contained = machine.counters().panics_contained;
+            assert_eq!(contained, 0, "a library has failed");
+        }
+        self.check_journals();
     }
 
-    /// Asserts that a replay of all that went in puts out the same.
-    fn check_journal(&mut self) {
+    fn check_empty(&self) {
+        for machine in self.world.machines() {
+            machine.check_empty();
+        }
+    }
+
+    fn check_journals(&mut self) {
         let mut journal = self.world.journal();
         if self.fault == Some(Fault::Forget) {
             forget_a_request(&mut journal);
         }
-        let replay = Replay::new(journal.as_slice(), self.begun);
+        self.check_journal(&journal);
+        if let Some(journal) = self.world.second_journal() {
+            self.check_journal(&journal);
+        }
+    }
+
+    /// Asserts that a replay of all that went in puts out the same.
+    fn check_journal(&self, journal: &[u8]) {
+        let replay = Replay::new(journal, self.begun);
         let mut replay = replay.expect("a journal");
         let mut happened = Vec::new();
         while replay.step(&mut happened).expect("it is in memory") {

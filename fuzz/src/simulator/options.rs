@@ -128,6 +128,8 @@ pub struct Options {
     pub pauses: Vec<u64>,
     /// How long the machine gathers what comes before it lets anything out.
     pub turn: Duration,
+    /// Players of one publication, beyond which a second machine has them; none is there otherwise.
+    pub relay_after: Option<usize>,
 }
 
 /// One step: what happens, and the seed of all that is drawn for it.
@@ -167,6 +169,8 @@ impl Options {
             rate: flag(),
         };
         let codecs: &[&[Codec]] = &[&[Codec::H264], &[Codec::Vp8], &[Codec::H264, Codec::Vp8]];
+        // Drawn apart: the rest of a world is the same, whatever these are.
+        let mut apart = Draw::new(!seed);
         let options = Self {
             people,
             rooms: 1 + draw.below(3),
@@ -183,7 +187,8 @@ impl Options {
             pauses: draw
                 .of::<&[u64]>(&[&[1, 5, 20], &[5, 60, 300, 1_000], &[300, 1_000, 2_500]])
                 .to_vec(),
-            turn: Duration::from_millis(Draw::new(!seed).of(&[0, 0, 4, 30])),
+            turn: Duration::from_millis(apart.of(&[0, 0, 4, 30])),
+            relay_after: apart.of(&[None, None, Some(0), Some(1), Some(2)]),
         };
         let plan = options.plan(&mut draw);
         (options, plan)
