@@ -96,6 +96,38 @@ describe('a server that prefers H.264', () => {
   });
 });
 
+describe('a server of two workers that plays all streams on the worker beside', () => {
+  const suite = lifetime();
+  let server;
+  before(async () => {
+    const flags = ['--workers', '2', '--relay-after', '0'];
+    server = await startServer(suite, 'two workers', flags);
+  });
+
+  test('lets browsers meet, leave and come again as one of one worker', async (t) => {
+    const room = newRoom();
+    const pages = [];
+    for (const name of ['alice', 'bob', 'carol']) {
+      const participant = await newParticipant(t, chromium, server, name);
+      pages.push(await new RoomPage(participant).join(room));
+    }
+    await allMeet(pages);
+    const [alice, bob, carol] = pages;
+    await alice.say('hello from afar');
+    await bob.readsInChat('alice', 'hello from afar');
+    const before = await server.metrics();
+    assert.equal(before.relays, 3, 'each of the three streams is on the other worker');
+    await carol.leave();
+    await alice.hasNoTileOf('carol');
+    await carol.rejoin();
+    await allMeet(pages);
+    const after = await server.metrics();
+    assert.ok(after.relayed_packets_total > before.relayed_packets_total);
+    assert.equal(after.relay_refused_packets_total, 0);
+    for (const page of pages) page.participant.isUnharmed();
+  });
+});
+
 describe('a server on IPv6', () => {
   const suite = lifetime();
   let server;

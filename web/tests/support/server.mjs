@@ -17,7 +17,7 @@ const START_MS = 15_000;
 const STOP_MS = 10_000;
 const EMPTY_MS = 10_000;
 
-const GAUGES = ['rooms', 'participants', 'publications', 'subscriptions', 'peers'];
+const GAUGES = ['rooms', 'participants', 'publications', 'subscriptions', 'peers', 'relays'];
 /** What no browser with the published SDK may ever be counted for. */
 const FAULTS = [
   'dtls_failed_total',
