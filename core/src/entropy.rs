@@ -32,6 +32,8 @@ pub(crate) enum Purpose {
     Machine = 0,
     /// The certificate.
     Certificate = 1,
+    /// What tells a machine from those that were on its worker before.
+    MachineId = 2,
 }
 
 /// The randomness of one machine: a ChaCha20 generator under its [`Seed`].

@@ -8,10 +8,12 @@
 
 use std::time::{Duration, Instant};
 
+use chacha20::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use slotmap::{Key, KeyData};
 
 use crate::egress::ring::Packet;
+use crate::entropy::{Purpose, Seed};
 use crate::event::EndReason;
 use crate::forwarder::Incoming;
 use crate::names::{PublicationName, RoomName};
@@ -90,39 +92,62 @@ pub(crate) enum Message {
     KeyframeWanted { stream: StreamId },
 }
 
+/// One machine of those that a worker has one after the other, as where each journal begins with an
+/// empty one: their numbers begin anew, and messages to an earlier one may still be on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct MachineId(u64);
+
+impl MachineId {
+    pub(crate) fn new(seed: &Seed) -> Self {
+        Self(seed.generator(Purpose::MachineId).next_u64())
+    }
+}
+
 /// A publication of another worker, with the room that it is in: by that worker's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct StreamId {
+    machine: MachineId,
     room: Option<u64>,
     publication: u64,
 }
 
 impl StreamId {
-    pub(crate) fn new(room: Option<RoomKey>, publication: PublicationKey) -> Self {
+    pub(crate) fn new(
+        machine: MachineId,
+        room: Option<RoomKey>,
+        publication: PublicationKey,
+    ) -> Self {
         Self {
+            machine,
             room: room.map(|room| room.data().as_ffi()),
             publication: publication.data().as_ffi(),
         }
     }
 
-    /// The publication, on its home.
-    pub(crate) fn publication(self) -> PublicationKey {
-        KeyData::from_ffi(self.publication).into()
+    /// The publication, if it is of this machine.
+    pub(crate) fn publication(self, own: MachineId) -> Option<PublicationKey> {
+        (self.machine == own).then(|| KeyData::from_ffi(self.publication).into())
     }
 }
 
 /// A subscription of another worker, by that worker's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct PlayerId(u64);
+pub(crate) struct PlayerId {
+    machine: MachineId,
+    subscription: u64,
+}
 
 impl PlayerId {
-    pub(crate) fn new(subscription: SubscriptionKey) -> Self {
-        Self(subscription.data().as_ffi())
+    pub(crate) fn new(machine: MachineId, subscription: SubscriptionKey) -> Self {
+        Self {
+            machine,
+            subscription: subscription.data().as_ffi(),
+        }
     }
 
-    /// The subscription, on its home.
-    pub(crate) fn subscription(self) -> SubscriptionKey {
-        KeyData::from_ffi(self.0).into()
+    /// The subscription, if it is of this machine.
+    pub(crate) fn subscription(self, own: MachineId) -> Option<SubscriptionKey> {
+        (self.machine == own).then(|| KeyData::from_ffi(self.subscription).into())
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::crypto::Certificate;
 use crate::entropy::{Entropy, Seed};
 use crate::observe::{Observation, RoomState};
+use crate::relay::MachineId;
 use crate::state::{Draws, State};
 use crate::{
     Batch, ClientId, Config, Counters, Datagram, Deadline, Event, MediaId, MediaPacket, Relay,
@@ -30,7 +31,7 @@ impl Sfu {
     pub fn new(config: Config, certificate: Certificate, seed: Seed, now: Instant) -> Self {
         Self {
             entropy: Entropy::new(&seed),
-            state: State::new(config, certificate, now),
+            state: State::new(config, certificate, MachineId::new(&seed), now),
         }
     }
 

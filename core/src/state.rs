@@ -27,7 +27,7 @@ use crate::limits;
 use crate::media_packet::SinkPacket;
 use crate::observe::Observation;
 use crate::peer::{Lost, Outbox, Path, Peer, PeerNews, Role, SENT_SOURCES};
-use crate::relay::{Relay, WorkerId};
+use crate::relay::{MachineId, Relay, WorkerId};
 use crate::request::{ClientId, Reply, Request, RequestError};
 use crate::srtp::Failed;
 use crate::stun::{self, Protocol};
@@ -96,6 +96,7 @@ const RESUME: usize = 24;
 /// The machine's state.
 pub(crate) struct State {
     config: Config,
+    id: MachineId,
     certificate: Certificate,
     /// That of the certificate, as answers tell it.
     fingerprint: String,
@@ -118,9 +119,15 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(config: Config, certificate: Certificate, now: Instant) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        certificate: Certificate,
+        id: MachineId,
+        now: Instant,
+    ) -> Self {
         Self {
             config,
+            id,
             fingerprint: certificate.fingerprint(),
             certificate,
             begun: now,

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use parlor_core::{
     AudioCodec, Config, EndReason, Limits, MediaId, MediaKind, MediaPacket, News, Place,
-    PublicationName, Reply, Request, RequestError, RoomName, Team, TooMany, VideoFormat, epoch,
+    PublicationName, Reply, Request, RequestError, RoomName, Team, TooMany, VideoFormat, WorkerId,
+    epoch,
 };
 use parlor_fuzz::{Client, Codec, Kinds, World, audio_payload, mark_of, video_payloads};
 
@@ -14,6 +15,10 @@ const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn world_after(relay_after: usize) -> World {
+    seeded_world(31, relay_after)
+}
+
+fn seeded_world(seed: u64, relay_after: usize) -> World {
     let config = Config {
         team: Team {
             size: 2,
@@ -22,12 +27,15 @@ fn world_after(relay_after: usize) -> World {
         },
         ..Config::default()
     };
-    World::new(31, epoch::base(Instant::now()), config)
+    World::new(seed, epoch::base(Instant::now()), config)
 }
 
 /// A room in which the client 1 publishes "cam"; clients 2 and 3 are in it.
 fn room(relay_after: usize) -> World {
-    let mut world = world_after(relay_after);
+    fill(world_after(relay_after))
+}
+
+fn fill(mut world: World) -> World {
     for (client, name) in [(1, "anna"), (2, "bob"), (3, "carl")] {
         world.join(client, "r", name).expect("joins");
     }
@@ -337,6 +345,46 @@ fn who_leaves_or_loses_the_publisher_before_the_answer_is_answered_once() {
     world.request(2, Request::Disconnect).expect("disconnects");
     world.request(3, Request::Disconnect).expect("disconnects");
     is_over(&world);
+}
+
+#[test]
+fn a_message_to_an_earlier_machine_of_a_worker_is_not_for_a_later_one() {
+    // The same that happens in two machines has the same numbers in both.
+    let [mut earlier, mut later] = [1, 2].map(|seed| fill(seeded_world(seed, 0)));
+    let offer = Client::offer(
+        earlier.now,
+        5,
+        ([198, 51, 100, 7], 9).into(),
+        (parlor_core::ClientId(2), MediaId(1)),
+        Kinds::BOTH,
+        false,
+    );
+    for world in [&mut earlier, &mut later] {
+        world.relay_is_held = true;
+        let subscribe = Request::Subscribe {
+            media: MediaId(1),
+            place: place(),
+            name: cam(),
+            offer: offer.1.clone(),
+        };
+        let media = MediaId(1);
+        assert_eq!(world.request(2, subscribe), Ok(Reply::Later { media }));
+    }
+    let is_answered = |world: &World| {
+        let news = world.news(2);
+        news.iter()
+            .any(|news| matches!(news, News::Answered { result: Ok(_), .. }))
+    };
+    let (_, play) = earlier.sfu.poll_relay().expect("asks the other one");
+    let beside = earlier.second.as_mut().expect("is there");
+    beside.handle_relay(earlier.now, WorkerId(0), play);
+    let (_, answered) = beside.poll_relay().expect("answers");
+    for world in [&mut later, &mut earlier] {
+        let now = world.now;
+        world.sfu.handle_relay(now, WorkerId(1), answered.clone());
+        world.run_for(SECOND);
+    }
+    assert!(is_answered(&earlier) && !is_answered(&later));
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl State {
             Message::Ended { player, reason } => {
                 self.on_ended_elsewhere(now, from, player, reason);
             }
-            Message::KeyframeWanted { stream } => self.want_keyframe(now, stream.publication()),
+            Message::KeyframeWanted { stream } => self.want_keyframe_of(now, stream),
         }
         self.hear_all(now);
     }
@@ -73,9 +73,15 @@ impl State {
         };
         self.counters.relay_refused += 1;
         if packet.kind == MediaKind::Video {
-            self.want_keyframe(now, stream.publication());
+            self.want_keyframe_of(now, *stream);
         }
         self.hear_all(now);
+    }
+
+    fn want_keyframe_of(&mut self, now: Instant, stream: StreamId) {
+        if let Some(publication) = stream.publication(self.id) {
+            self.want_keyframe(now, publication);
+        }
     }
 }
 
@@ -169,7 +175,7 @@ impl State {
             video: None,
         });
         self.tables.handed_on += 1;
-        let stream = StreamId::new(room, key);
+        let stream = StreamId::new(self.id, room, key);
         let mut past = None;
         match publication
             .relays
@@ -188,7 +194,7 @@ impl State {
         }
         let place = room.and_then(|room| self.tables.rooms.get(room));
         let play = Play {
-            player: PlayerId::new(subscription),
+            player: PlayerId::new(self.id, subscription),
             stream,
             of: owner,
             offer: offer.to_owned(),
@@ -216,7 +222,7 @@ impl State {
         let Some(publication) = self.tables.publications.get(*key) else {
             return;
         };
-        let stream = StreamId::new(publication.room, *key);
+        let stream = StreamId::new(self.id, publication.room, *key);
         for relay in &publication.relays {
             assert!(relay.stream == stream, "media must not cross rooms");
             let packet = RelayedPacket::new(now, *kind, packet, *incoming);
@@ -256,7 +262,7 @@ impl State {
                 stream: relays.remove(position).stream,
             },
             false => Message::Stop {
-                player: PlayerId::new(key),
+                player: PlayerId::new(self.id, key),
             },
         };
         self.send_relay(worker, message);
@@ -274,10 +280,15 @@ impl State {
     }
 
     /// The subscription that a worker speaks of, if that worker has its connection.
-    fn handed_on(&mut self, to: WorkerId, player: PlayerId) -> Option<&mut Subscription> {
-        let subscription = self.tables.subscriptions.get_mut(player.subscription())?;
+    fn handed_on(
+        &mut self,
+        to: WorkerId,
+        player: PlayerId,
+    ) -> Option<(SubscriptionKey, &mut Subscription)> {
+        let key = player.subscription(self.id)?;
+        let subscription = self.tables.subscriptions.get_mut(key)?;
         match subscription.destination {
-            Destination::Relay { worker, .. } if worker == to => Some(subscription),
+            Destination::Relay { worker, .. } if worker == to => Some((key, subscription)),
             Destination::Relay { .. } | Destination::Peer(_) | Destination::Sink => None,
         }
     }
@@ -289,7 +300,7 @@ impl State {
         player: PlayerId,
         answer: Result<Answer, Refused>,
     ) {
-        let Some(subscription) = self.handed_on(from, player) else {
+        let Some((key, subscription)) = self.handed_on(from, player) else {
             return;
         };
         subscription.destination = Destination::Relay {
@@ -315,13 +326,13 @@ impl State {
         }
         self.tell(client, News::Answered { media, result });
         if is_over {
-            self.end_subscription(now, player.subscription());
+            self.end_subscription(now, key);
             self.forget_idle(client);
         }
     }
 
     fn on_live_elsewhere(&mut self, from: WorkerId, player: PlayerId) {
-        if let Some(subscription) = self.handed_on(from, player) {
+        if let Some((_, subscription)) = self.handed_on(from, player) {
             subscription.live = true;
             let (client, media) = (subscription.client, subscription.media);
             self.tell(client, News::Live { media });
@@ -335,10 +346,10 @@ impl State {
         player: PlayerId,
         reason: EndReason,
     ) {
-        if let Some(subscription) = self.handed_on(from, player) {
+        if let Some((key, subscription)) = self.handed_on(from, player) {
             let (client, media) = (subscription.client, subscription.media);
             self.tell(client, News::Ended { media, reason });
-            self.end_subscription(now, player.subscription());
+            self.end_subscription(now, key);
             self.forget_idle(client);
         }
     }
