@@ -290,6 +290,22 @@ fn players_stop_leave_and_vanish_on_the_other_machine_as_at_home() {
 }
 
 #[test]
+fn what_came_before_a_player_stops_is_sent_to_it() {
+    let mut world = room(0);
+    let carl = world.play(3, 1, "r", "cam", Kinds::BOTH).expect("plays");
+    world.run_for(2 * SECOND);
+    world.relay_is_held = true;
+    world.run_for(SECOND);
+    let before = world.clients[carl].received(true).len();
+    let stop = Request::Stop { media: MediaId(1) };
+    world.request(3, stop).expect("stops");
+    world.relay_is_held = false;
+    world.run_for(SECOND);
+    let after = world.clients[carl].received(true).len();
+    assert!(after > before + 20, "{before} packets, then {after}");
+}
+
+#[test]
 fn who_leaves_or_loses_the_publisher_before_the_answer_is_answered_once() {
     let mut world = room(0);
     let carl = world.play(3, 1, "r", "cam", Kinds::BOTH).expect("plays");
