@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use opus_pure::OpusDecoder;
-use oxideav_speex::{DecodedFrame, SpeexDecoder};
+use oxideav_speex::{DecodedFrame, PacketFrames, SpeexDecoder};
 use syom::{Channel, DecodeOptions};
 
 use super::asc::AudioSpecificConfig;
@@ -98,6 +98,9 @@ impl Decoder {
                 Ok(())
             }
             Self::Speex(inner) => {
+                if PacketFrames::new(unit).nth(limits::SPEEX_FRAMES).is_some() {
+                    return Err(SoundError::Undecodable);
+                }
                 let frames = inner.decode_packet(unit);
                 take_speex(&frames.map_err(|_| SoundError::Undecodable)?, pcm)
             }
@@ -240,5 +243,34 @@ fn weights(channel: Channel) -> [f32; 2] {
         Channel::BackRight | Channel::SideRight => [0.0, HALF],
         Channel::Lfe => [0.0, 0.0],
         Channel::FrontCenter | Channel::BackCenter | Channel::Other | _ => [HALF, HALF],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames of the shortest submode, the end of them behind (RFC 5574 §4.2, Speex manual §9.1).
+    fn speex(frames: usize) -> Vec<u8> {
+        let mut bits = "0".to_owned() + "0001" + &"0".repeat(38);
+        bits = bits.repeat(frames) + "01111";
+        let bytes = bits.as_bytes().chunks(8);
+        let byte = |bits: &[u8]| {
+            (0..8).fold(0, |byte, at| {
+                byte << 1 | u8::from(bits.get(at) == Some(&b'1'))
+            })
+        };
+        bytes.map(byte).collect()
+    }
+
+    #[test]
+    fn a_unit_of_speex_is_a_second_at_most() {
+        let mut decoder = Decoder::new(SoundCodec::Speex, &Bytes::new()).unwrap();
+        let mut pcm = Pcm::default();
+        decoder.decode(&speex(50), &mut pcm).unwrap();
+        assert_eq!((pcm.rate, pcm.frames()), (8_000, 8_000));
+        let more = speex(51);
+        assert!(more.len() < 300);
+        assert!(decoder.decode(&more, &mut pcm).is_err());
     }
 }

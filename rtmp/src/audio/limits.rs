@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Largest unit of sound that is looked at: an access unit of AAC has at most 768 bytes a channel
 /// (ISO/IEC 14496-3 §4.5.1.1), a packet of Opus fits a datagram.
 pub const UNIT_BYTES: usize = 8 * 1024;
+/// Frames of Speex in one unit, 20 ms each: a second, as a unit of G.711 has at most. A frame can be
+/// six bytes, and others wait while a unit is decoded.
+pub const SPEEX_FRAMES: usize = 50;
 /// Longest AudioSpecificConfig that is looked at: the longest has a program config element.
 pub const CONFIG_BYTES: usize = 512;
 /// Bytes of a packet of Opus: the payload of an RTP packet.
