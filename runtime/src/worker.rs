@@ -250,6 +250,10 @@ impl Worker {
             if self.hand_on_news().is_break() {
                 return ControlFlow::Continue(());
             }
+            // Nor is more handed on to a worker that has no room: what waits for it is bounded so.
+            if self.relays.has_held() {
+                return ControlFlow::Continue(());
+            }
             match self.link.requests.try_recv() {
                 Ok(ToWorker::Ask {
                     client,
