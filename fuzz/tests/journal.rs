@@ -5,11 +5,13 @@
     reason = "a broken expectation ends a test; the base is found by the clock"
 )]
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use parlor_core::observe::Observation;
 use parlor_core::{
-    AudioCodec, Config, MediaId, Place, PublicationName, Request, RoomName, Team, VideoCodec, epoch,
+    AudioCodec, Config, MediaId, MediaKind, MediaPacket, Place, PublicationName, Request, RoomName,
+    Team, VideoCodec, epoch,
 };
 use parlor_fuzz::{Kinds, Network, World, scripted_call};
 use parlor_journal::{
@@ -17,6 +19,7 @@ use parlor_journal::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn base() -> Instant {
     epoch::base(Instant::now())
@@ -177,6 +180,28 @@ fn a_flipped_bit_is_found_wherever_it_is() {
     }
 }
 
+/// The journal with one bit flipped in the content of the record there, at the place that `at`
+/// names, and its check made anew.
+fn changed(journal: &[u8], place: Range<usize>, at: impl Fn(&[u8]) -> usize) -> Vec<u8> {
+    // The kind, two numbers of some bytes, the content and the check.
+    let record = &journal[place.clone()];
+    let number =
+        |from: usize| from + record[from..].iter().take_while(|it| **it >= 0x80).count() + 1;
+    let content = number(number(1));
+    let mut since = 0;
+    for (place, byte) in record[1..number(1)].iter().enumerate() {
+        since |= u64::from(byte & 0x7f) << (7 * place);
+    }
+    let mut content = record[content..record.len() - 4].to_vec();
+    let at = at(&content);
+    content[at] ^= 1;
+    let mut changed = journal[..place.start].to_vec();
+    seal(record[0], since, &content, &mut changed);
+    assert_eq!(changed.len(), place.end, "nothing else is moved");
+    changed.extend_from_slice(&journal[place.end..]);
+    changed
+}
+
 #[test]
 fn a_changed_byte_of_a_datagram_is_told_with_its_time_and_place() {
     let journal = call();
@@ -197,21 +222,7 @@ fn a_changed_byte_of_a_datagram_is_told_with_its_time_and_place() {
             _ => {}
         }
     }
-    // The kind, two numbers of some bytes, the content and the check, which is made anew.
-    let record = &journal[begin..end];
-    let number =
-        |from: usize| from + record[from..].iter().take_while(|it| **it >= 0x80).count() + 1;
-    let content = number(number(1));
-    let mut since = 0;
-    for (place, byte) in record[1..number(1)].iter().enumerate() {
-        since |= u64::from(byte & 0x7f) << (7 * place);
-    }
-    let mut datagram = record[content..record.len() - 4].to_vec();
-    *datagram.last_mut().unwrap() ^= 1;
-    let mut changed = journal[..begin].to_vec();
-    seal(record[0], since, &datagram, &mut changed);
-    assert_eq!(changed.len(), end, "nothing else is moved");
-    changed.extend_from_slice(&journal[end..]);
+    let changed = changed(&journal, begin..end, |content| content.len() - 1);
     let replay = replay(&changed);
     let first = &replay.differences()[0];
     assert!(first.agreed < begin as u64 && first.offset > begin as u64);
@@ -221,6 +232,52 @@ fn a_changed_byte_of_a_datagram_is_told_with_its_time_and_place() {
         "{first:?}, changed at {at:?}"
     );
     assert!(first.what.contains("SRTP"), "{first:?}");
+}
+
+/// What an encoder brings is not sealed, so that a byte of it that changes changes nothing else than
+/// that byte of what players get, and the tag.
+#[test]
+fn a_changed_byte_amid_a_picture_is_found_in_what_players_get() {
+    let mut world = World::recorded(4, base(), Config::default());
+    for (client, identity) in [(1, "encoder"), (2, "bob")] {
+        world.join(client, "call", identity).unwrap();
+    }
+    let ingest = Request::Ingest {
+        media: MediaId(1),
+        place: Place::Room(RoomName::new("call").unwrap()),
+        name: PublicationName::new("cam").unwrap(),
+        audio: Some(AudioCodec::Opus),
+        video: None,
+    };
+    world.request(1, ingest).unwrap();
+    world.play(2, 1, "call", "cam", Kinds::BOTH).unwrap();
+    let mut payload = [0x55; 300];
+    for number in 0..100_u32 {
+        payload[200] = number as u8;
+        let packet = MediaPacket {
+            kind: MediaKind::Audio,
+            timestamp: 960 * number,
+            marker: false,
+            captured: 20 * MILLISECOND * number,
+            payload: &payload,
+        };
+        world.media(1, 1, packet);
+        world.run_for(20 * MILLISECOND);
+    }
+    let journal = world.journal();
+    assert_eq!(replay(&journal).differences(), []);
+    let media = |record: &Record<'_>| matches!(record, Record::Media { .. });
+    let packets = offsets(&journal, media);
+    let all = offsets(&journal, |_| true);
+    let begin = packets[80];
+    let end = *all.iter().find(|offset| **offset > begin).unwrap();
+    // In the midst of its 300 bytes.
+    let amid = |content: &[u8]| content.len() - 100;
+    let changed = changed(&journal, begin..end, amid);
+    let replay = replay(&changed);
+    assert_eq!(replay.differences().len(), 1, "{:?}", replay.differences());
+    let first = &replay.differences()[0];
+    assert!(first.offset > begin as u64 && first.what.contains("SRTP"));
 }
 
 /// A browser that publishes is played by sinks alone: nothing leaves as a datagram, and yet what

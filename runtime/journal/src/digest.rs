@@ -76,7 +76,7 @@ impl Digester {
         for (number, transmit) in (0_u32..).zip(batch.iter()) {
             let class = Class::of(transmit.contents);
             if let Some(bytes) = self.classes.get_mut(class as usize) {
-                add(bytes, number, transmit);
+                add(bytes, class, number, transmit);
             }
         }
         let digest = |bytes: &Vec<u8>| (!bytes.is_empty()).then(|| XxHash3_64::oneshot(bytes));
@@ -97,14 +97,34 @@ impl Digester {
     }
 }
 
-/// Adds a datagram: its place in the batch, its addresses, and a digest of all its bytes, so that
-/// they are read once and not copied.
-fn add(bytes: &mut Vec<u8>, number: u32, transmit: Transmit<'_>) {
+/// Bytes of a sealed packet that stand for all of it: its RTP header without extensions …
+const HEADER: usize = 12;
+/// … and the longest tag that ends one (RFC 7714 §13.2; that of RFC 3711 §5.2 is shorter).
+const TAG: usize = 16;
+
+/// Adds a datagram: its place in the batch, its addresses and its length, and what tells all its
+/// bytes from others.
+///
+/// A packet of SRTP ends in a tag that authenticates all that is before it, under a key that is the
+/// same in a replay: with another byte anywhere it has another tag. So the tag is taken for them,
+/// and a journal reads two lines of cache of a packet instead of twenty. What is not sealed by this
+/// program itself is read whole.
+fn add(bytes: &mut Vec<u8>, class: Class, number: u32, transmit: Transmit<'_>) {
+    let contents = transmit.contents;
     bytes.extend_from_slice(&number.to_le_bytes());
     put_address(bytes, transmit.source);
     put_address(bytes, transmit.destination);
-    let digest = XxHash3_64::oneshot(transmit.contents);
-    bytes.extend_from_slice(&digest.to_le_bytes());
+    bytes.extend_from_slice(&(contents.len() as u32).to_le_bytes());
+    match (
+        contents.first_chunk::<HEADER>(),
+        contents.last_chunk::<TAG>(),
+    ) {
+        (Some(header), Some(tag)) if class == Class::Rtp => {
+            bytes.extend_from_slice(header);
+            bytes.extend_from_slice(tag);
+        }
+        _ => bytes.extend_from_slice(&XxHash3_64::oneshot(contents).to_le_bytes()),
+    }
 }
 
 /// Takes the digest of things that come one by one.
