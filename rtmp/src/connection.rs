@@ -8,7 +8,8 @@ use parlor_core::{
 };
 use parlor_signalling::RequestId;
 
-use crate::bridge::{BFrames, Declared, Packet, Parts, Picture, Sound};
+use crate::bridge::{BFrames, Declared, Packet, Parts, Sound};
+use crate::broadcasts::Delivery;
 use crate::chunk::{Message, Reader};
 use crate::counters::Counters;
 use crate::handshake::Handshake;
@@ -71,7 +72,8 @@ pub enum Action {
         /// The sound, in the codec of the encoder.
         sound: Sound,
     },
-    /// Play a stream. Answered by [`Connection::handle_playing`].
+    /// Play a stream ([`Broadcasts::play`](crate::Broadcasts::play)). Answered by
+    /// [`Connection::handle_delivery`].
     Play {
         /// This client's number for what it plays.
         media: MediaId,
@@ -278,37 +280,11 @@ impl Connection {
         });
     }
 
-    /// The answer to an [`Action::Play`]: what is played, or why nothing is.
-    pub fn handle_playing(
-        &mut self,
-        now: Instant,
-        media: MediaId,
-        result: Result<Playable, String>,
-    ) {
+    /// Something for a stream that is played: the answer to an [`Action::Play`], and what follows.
+    pub fn handle_delivery(&mut self, now: Instant, media: MediaId, delivery: &Delivery) {
         self.with_session(now, |session, out| {
-            session.handle_playing(now, media, result, out)
+            session.handle_delivery(now, media, delivery, out)
         });
-    }
-
-    /// A picture of a stream that is played.
-    pub fn handle_picture(&mut self, now: Instant, media: MediaId, picture: &Picture) {
-        self.with_session(now, |session, out| {
-            session.handle_picture(now, media, picture, out);
-            Ok(())
-        });
-    }
-
-    /// Sound of a stream that is played, in a codec that the player takes.
-    pub fn handle_sound(&mut self, now: Instant, media: MediaId, sound: &Sound) {
-        self.with_session(now, |session, out| {
-            session.handle_sound(now, media, sound, out);
-            Ok(())
-        });
-    }
-
-    /// A stream that is played has ended.
-    pub fn handle_played(&mut self, now: Instant, media: MediaId) {
-        self.with_session(now, |session, out| session.handle_played(media, out));
     }
 
     /// The server stops.

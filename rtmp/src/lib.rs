@@ -17,6 +17,9 @@
 //!
 //! [`Connection::take_counters`] may be called at any time.
 //!
+//! [`Broadcasts`] take streams out of their rooms for the connections that play them, and [`Names`]
+//! know which connection has a name that another one claims.
+//!
 //! # The clock contract
 //!
 //! `now` never runs backwards between two calls on one connection. Early or repeated calls of
@@ -36,6 +39,7 @@
 pub mod amf0;
 pub mod audio;
 pub mod bridge;
+mod broadcasts;
 pub mod chunk;
 mod connection;
 mod counters;
@@ -43,9 +47,12 @@ pub mod flv;
 pub mod handshake;
 pub mod limits;
 mod message;
+mod names;
 mod outbox;
 mod session;
 mod target;
 
+pub use broadcasts::{Broadcasts, Delivery, Output, Viewer};
 pub use connection::{Action, Claimed, Config, Connection, Playable, Takeover};
 pub use counters::Counters;
+pub use names::Names;

@@ -75,6 +75,10 @@ pub const EGRESS_BYTES: usize = 8 * 1024 * 1024;
 /// How long bytes may wait to be written without any of them going out.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Units of sound of one stream that are kept for who begins to play it: more than come while its
+/// pictures are kept, in two codecs.
+pub const RECENT_SOUNDS: usize = 512;
+
 const _: () = assert!(COMMAND_BYTES <= EARLY_MESSAGE_BYTES);
 const _: () = assert!(EARLY_MESSAGE_BYTES <= MESSAGE_BYTES);
 const _: () = assert!(MESSAGE_BYTES <= BUFFERED_BYTES);

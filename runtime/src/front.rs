@@ -1,13 +1,11 @@
 //! The front: listeners, TLS, and the clients' conversations. It sees no media.
 
-mod broadcasts;
 mod client;
 mod conversation;
 mod counters;
 mod crowd;
 mod links;
 mod listeners;
-mod names;
 mod resources;
 mod rtmp;
 mod socket;
@@ -21,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use parlor_core::{ClientId, RequestError};
+use parlor_rtmp::{Broadcasts, Names};
 use parlor_signalling::{Action, PageRequest, PageResponse, whip};
 
 use crate::clock::Clock;
@@ -30,7 +29,6 @@ use crate::limits;
 use crate::link::{FrontEnd, Scores, ToFront};
 use crate::pages::{self, Pages};
 use crate::tls::Tls;
-use broadcasts::Broadcasts;
 use client::{Client, Fault};
 use conversation::Wanted;
 pub(crate) use conversation::{Configs, Speaks};
@@ -40,7 +38,6 @@ use links::Links;
 pub use links::WorkerDied;
 use listeners::Accepted;
 pub(crate) use listeners::{Listener, Listeners};
-use names::Names;
 use resources::Resources;
 use socket::Socket;
 
@@ -258,7 +255,7 @@ impl Running {
                 for_resources.push(message);
                 return;
             }
-            if broadcasts.contains(client) {
+            if broadcasts.contains(ClientId(client)) {
                 for_broadcasts.push(message);
                 return;
             }
@@ -484,7 +481,8 @@ impl Running {
 
     fn stop_workers(&mut self) {
         self.resources.clear(&mut self.links);
-        self.broadcasts.clear(&mut self.links);
+        self.broadcasts.clear();
+        self.drain_broadcasts(self.front.clock.now(), None);
         for client in self.clients.values_mut() {
             for worker in client.take_asked() {
                 self.links.disconnect(worker, client.id());

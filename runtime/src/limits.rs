@@ -14,9 +14,6 @@ pub const REQUEST_QUEUE: usize = 1024;
 pub const NEWS_QUEUE: usize = 4096;
 /// Replies and news of one worker that the front takes in one turn.
 pub const NEWS_PER_TURN: usize = 1024;
-/// Units of sound of one stream that are kept for who begins to play it by RTMP: more than come
-/// while its pictures are kept, in two codecs.
-pub const RECENT_SOUNDS: usize = 512;
 /// Packets of encoders that wait for one worker, and packets of one worker for players by RTMP:
 /// three seconds of what one worker carries of them at 30 Mb/s. More are dropped.
 pub const MEDIA_QUEUE: usize = 8192;

@@ -9,7 +9,7 @@ use parlor_rtmp::amf0::{self, Value};
 use parlor_rtmp::bridge::{Parts, Picture};
 use parlor_rtmp::chunk::Writer;
 use parlor_rtmp::flv::PictureCodec;
-use parlor_rtmp::{Action, Config, Connection, Playable};
+use parlor_rtmp::{Action, Config, Connection, Delivery, Playable};
 
 /// How far the client has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl End {
         };
         let media = MediaId(0);
         self.connection
-            .handle_playing(self.now, media, Ok(playable));
+            .handle_delivery(self.now, media, &Delivery::Playing(Ok(playable)));
         let begun = self.now;
         while self.now < begun + WHILE {
             let time = self.now - begun;
@@ -105,7 +105,8 @@ impl End {
                 header: Bytes::from_static(&[0x17, 0, 0, 0, 0]),
                 body: body.into(),
             };
-            self.connection.handle_picture(self.now, media, &picture);
+            self.connection
+                .handle_delivery(self.now, media, &Delivery::Picture(picture));
             self.drain();
             self.now += PICTURE_TIME;
         }

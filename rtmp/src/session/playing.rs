@@ -6,7 +6,8 @@ use parlor_core::{MediaId, Place, PublicationName, RoomName, VideoCodec};
 
 use super::commands::Call;
 use super::{End, Role, Session, answer};
-use crate::bridge::{Picture, Player, Sound};
+use crate::bridge::Player;
+use crate::broadcasts::Delivery;
 use crate::connection::{Action, Playable};
 use crate::flv::{Tag, TagKind};
 use crate::message::{Weight, weight};
@@ -171,11 +172,45 @@ impl Session {
         }
     }
 
-    pub(crate) fn handle_playing(
+    pub(crate) fn handle_delivery(
         &mut self,
         now: Instant,
         media: MediaId,
-        result: Result<Playable, String>,
+        delivery: &Delivery,
+        out: &mut Outbox,
+    ) -> Result<(), End> {
+        let Some((stream, playing)) = self.playing(media) else {
+            return Ok(());
+        };
+        match delivery {
+            Delivery::Playing(result) => self.on_playing(now, media, result, out),
+            Delivery::Picture(picture) => {
+                if let Some(player) = &mut playing.player {
+                    player.handle_picture(now, picture);
+                }
+                playing.drain(now, stream, out);
+                Ok(())
+            }
+            Delivery::Sound(sound) => {
+                if let Some(player) = &mut playing.player {
+                    player.handle_sound(now, sound);
+                }
+                playing.drain(now, stream, out);
+                Ok(())
+            }
+            Delivery::Ended => {
+                answer::ended(stream, out);
+                self.streams.insert(stream, Role::Idle);
+                self.refused()
+            }
+        }
+    }
+
+    fn on_playing(
+        &mut self,
+        now: Instant,
+        media: MediaId,
+        result: &Result<Playable, String>,
         out: &mut Outbox,
     ) -> Result<(), End> {
         let Some((stream, playing)) = self.playing(media) else {
@@ -185,9 +220,9 @@ impl Session {
             parts,
             refused_video,
         } = match result {
-            Ok(playable) => playable,
+            Ok(playable) => *playable,
             Err(sentence) => {
-                out.push_status(stream, Level::Error, NOT_FOUND, &sentence);
+                out.push_status(stream, Level::Error, NOT_FOUND, sentence);
                 self.streams.insert(stream, Role::Idle);
                 self.idle_since = now;
                 return self.refused();
@@ -210,46 +245,6 @@ impl Session {
             out.push_status(stream, Level::Warning, code, &sentence);
         }
         Ok(())
-    }
-
-    pub(crate) fn handle_picture(
-        &mut self,
-        now: Instant,
-        media: MediaId,
-        picture: &Picture,
-        out: &mut Outbox,
-    ) {
-        if let Some((stream, playing)) = self.playing(media) {
-            if let Some(player) = &mut playing.player {
-                player.handle_picture(now, picture);
-            }
-            playing.drain(now, stream, out);
-        }
-    }
-
-    pub(crate) fn handle_sound(
-        &mut self,
-        now: Instant,
-        media: MediaId,
-        sound: &Sound,
-        out: &mut Outbox,
-    ) {
-        if let Some((stream, playing)) = self.playing(media) {
-            if let Some(player) = &mut playing.player {
-                player.handle_sound(now, sound);
-            }
-            playing.drain(now, stream, out);
-        }
-    }
-
-    /// What was played is over.
-    pub(crate) fn handle_played(&mut self, media: MediaId, out: &mut Outbox) -> Result<(), End> {
-        let Some((stream, _)) = self.playing(media) else {
-            return Ok(());
-        };
-        answer::ended(stream, out);
-        self.streams.insert(stream, Role::Idle);
-        self.refused()
     }
 
     /// Does what is due for what is played.

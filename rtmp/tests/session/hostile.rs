@@ -8,7 +8,7 @@ use parlor_rtmp::flv::PictureCodec;
 use parlor_rtmp::limits::{
     BEHIND_BYTES, CONNECT_TIMEOUT, EGRESS_BYTES, HANDSHAKE_TIMEOUT, STALL_TIMEOUT, STREAMS,
 };
-use parlor_rtmp::{Action, Config, Counters, Playable};
+use parlor_rtmp::{Action, Config, Counters, Delivery, Playable};
 use proptest::prelude::*;
 
 use crate::world::{World, command, handshake, object};
@@ -233,9 +233,11 @@ fn case_41_calls_without_end_are_closed_and_streams_are_counted() {
                 if let Action::Play { media, .. } = action {
                     let now = world.now;
                     let nothing = Err("Nobody publishes this".to_owned());
-                    world
-                        .connection(curious)
-                        .handle_playing(now, media, nothing);
+                    world.connection(curious).handle_delivery(
+                        now,
+                        media,
+                        &Delivery::Playing(nothing),
+                    );
                 }
             }
             if world.is_gone(curious) {
@@ -288,7 +290,7 @@ fn case_42_a_player_that_is_behind_is_cut_to_a_key_frame_it_can_take() {
     let now = world.now;
     world
         .connection(player)
-        .handle_playing(now, media, Ok(playable));
+        .handle_delivery(now, media, &Delivery::Playing(Ok(playable)));
     world.heard(player);
     let show = |world: &mut World, number: u64| {
         let key = number.is_multiple_of(50);
@@ -304,7 +306,7 @@ fn case_42_a_player_that_is_behind_is_cut_to_a_key_frame_it_can_take() {
         let now = world.now;
         world
             .connection(player)
-            .handle_picture(now, media, &picture);
+            .handle_delivery(now, media, &Delivery::Picture(picture));
         world.run_for(Duration::from_millis(40));
     };
     world.stop_reading(player);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use parlor_core::{Place, RoomName};
 use parlor_rtmp::amf0::Value;
 use parlor_rtmp::limits::{IDLE_TIMEOUT, MEDIA_TIMEOUT, TAKEOVER_SILENCE};
-use parlor_rtmp::{Action, Config, Takeover};
+use parlor_rtmp::{Action, Config, Delivery, Takeover};
 
 use crate::world::{World, object};
 
@@ -234,7 +234,9 @@ fn a_player_asks_for_a_stream_of_a_room_by_name() {
     assert_eq!(name.as_str(), "anna");
     let (now, media) = (world.now, *media);
     let refused = Err("Nobody publishes it".to_owned());
-    world.connection(player).handle_playing(now, media, refused);
+    world
+        .connection(player)
+        .handle_delivery(now, media, &Delivery::Playing(refused));
     world.run_for(SECOND);
     let told = world.told(player);
     assert!(

@@ -5,10 +5,9 @@ use std::time::Instant;
 use parlor_core::{ClientId, MediaId, Request};
 use parlor_rtmp::audio::Target;
 use parlor_rtmp::bridge::Packet;
-use parlor_rtmp::{Action, Claimed};
+use parlor_rtmp::{Action, Claimed, Output, Viewer};
 
 use super::Running;
-use super::broadcasts::{Deliveries, Delivery};
 use super::client::Client;
 use super::conversation::Conversation;
 use crate::codec::Stream;
@@ -43,38 +42,25 @@ impl Running {
                 name,
                 declared,
             } => {
-                let number = self.next_client;
+                let fresh = ClientId(self.next_client);
                 self.next_client += 1;
-                let player = (client.id().0, media);
-                let what = (place, name, declared);
-                let mut deliveries = Deliveries::default();
-                let Self {
-                    links, broadcasts, ..
-                } = self;
-                broadcasts.play(now, links, number, player, what, &mut deliveries);
-                self.deliver_with(now, client, deliveries);
+                let viewer = viewer(client, media);
+                (self.broadcasts).play(now, fresh, viewer, (place, name, declared));
+                self.drain_broadcasts(now, Some(client));
             }
             Action::WantKeyframe { media } => {
-                let player = (client.id().0, media);
-                let mut deliveries = Deliveries::default();
-                let Self {
-                    links, broadcasts, ..
-                } = self;
-                broadcasts.want_keyframe(now, links, player, &mut deliveries);
-                self.deliver_with(now, client, deliveries);
+                self.broadcasts.want_keyframe(now, viewer(client, media));
+                self.drain_broadcasts(now, Some(client));
             }
             Action::StopPlaying { media } => {
-                let player = (client.id().0, media);
-                let mut deliveries = Deliveries::default();
-                self.broadcasts
-                    .stop(&mut self.links, player, &mut deliveries);
-                self.deliver(now, deliveries);
+                self.broadcasts.stop(viewer(client, media));
+                self.drain_broadcasts(now, Some(client));
             }
-            Action::Hold { room, identity } => self.names.hold(client.id().0, room, identity),
-            Action::Release { .. } => self.names.release(client.id().0),
+            Action::Hold { room, identity } => self.names.hold(client.id(), room, identity),
+            Action::Release { .. } => self.names.release(client.id()),
             Action::Claim { room, identity } => {
                 let holder = self.names.holder(&room, &identity);
-                let holder = holder.and_then(|number| self.clients.get_mut(&number));
+                let holder = holder.and_then(|ClientId(number)| self.clients.get_mut(&number));
                 let claimed = match holder {
                     Some(holder) => {
                         self.touched.insert(holder.id().0);
@@ -105,50 +91,32 @@ impl Running {
     pub(super) fn on_media(&mut self, now: Instant) {
         let mut packets = Vec::new();
         self.busy |= self.links.receive_media(&mut packets);
-        let mut deliveries = Deliveries::default();
-        let Self {
-            links, broadcasts, ..
-        } = self;
         for packet in &packets {
-            broadcasts.handle_packet(now, links, packet, &mut deliveries);
+            self.broadcasts.handle_packet(now, packet);
         }
-        self.deliver(now, deliveries);
+        self.drain_broadcasts(now, None);
     }
 
     pub(super) fn on_broadcast_news(&mut self, now: Instant, message: ToFront) {
-        let mut deliveries = Deliveries::default();
-        let Self {
-            links, broadcasts, ..
-        } = self;
         match message {
             ToFront::Reply { client, id, reply } => {
-                broadcasts.handle_reply(links, client.0, id, reply, &mut deliveries);
+                self.broadcasts.handle_reply(client, id, reply);
             }
-            ToFront::News { client, news } => {
-                broadcasts.handle_news(links, client.0, &news, &mut deliveries);
-            }
+            ToFront::News { client, news } => self.broadcasts.handle_news(client, &news),
         }
-        self.deliver(now, deliveries);
+        self.drain_broadcasts(now, None);
     }
 
     pub(super) fn run_broadcasts(&mut self, now: Instant) {
-        let mut deliveries = Deliveries::default();
-        let Self {
-            links, broadcasts, ..
-        } = self;
-        broadcasts.handle_timeout(now, links, &mut deliveries);
-        self.deliver(now, deliveries);
+        self.broadcasts.handle_timeout(now);
+        self.drain_broadcasts(now, None);
     }
 
     /// Takes what has been put into another codec to where it goes.
     pub(super) fn on_sounds(&mut self, now: Instant) {
-        let mut deliveries = Deliveries::default();
         while let Some((stream, result)) = self.front.codecs.poll() {
-            let Stream {
-                client: ClientId(number),
-                media,
-            } = stream;
-            match (self.clients.get_mut(&number), result) {
+            let Stream { client: id, media } = stream;
+            match (self.clients.get_mut(&id.0), result) {
                 (Some(client), Ok(sound)) => {
                     let packet = Packet::opus(sound.time, sound.unit);
                     let ingest = client.ingest(media, packet);
@@ -157,16 +125,14 @@ impl Running {
                 (Some(client), Err(error)) => {
                     if let Some(connection) = client.conversation.rtmp() {
                         connection.handle_unheard(now, media, &error.to_string());
-                        self.touched.insert(number);
+                        self.touched.insert(id.0);
                     }
                 }
-                (None, Ok(sound)) => self
-                    .broadcasts
-                    .handle_sound(number, &sound, &mut deliveries),
+                (None, Ok(sound)) => self.broadcasts.handle_sound(id, &sound),
                 (None, Err(error)) => tracing::debug!(%error, "a player hears nothing"),
             }
         }
-        self.deliver(now, deliveries);
+        self.drain_broadcasts(now, None);
     }
 
     fn hush(&mut self, client: ClientId, media: MediaId) {
@@ -178,70 +144,66 @@ impl Running {
         let Conversation::Rtmp(_) = client.conversation else {
             return;
         };
-        let ClientId(number) = client.id();
-        self.names.release(number);
+        self.names.release(client.id());
         for media in client.ingests() {
             self.hush(client.id(), media);
         }
-        let mut deliveries = Deliveries::default();
-        self.broadcasts
-            .forget(&mut self.links, number, &mut deliveries);
-        self.deliver(now, deliveries);
+        self.broadcasts.forget(client.id());
+        self.drain_broadcasts(now, None);
     }
 
-    /// As [`Self::deliver`], while a client is served, which is not among the others then.
-    fn deliver_with(&mut self, now: Instant, client: &mut Client, mut deliveries: Deliveries) {
-        let players = std::mem::take(&mut deliveries.players);
-        for (player, delivery) in players {
-            match player {
-                (number, media) if number == client.id().0 => {
-                    deliver(now, client, media, delivery);
+    /// Does what the broadcasts want done. A client that is being served is not among the others.
+    pub(super) fn drain_broadcasts(&mut self, now: Instant, mut served: Option<&mut Client>) {
+        while let Some(output) = self.broadcasts.poll_output() {
+            match output {
+                Output::Ask {
+                    broadcast,
+                    id,
+                    key,
+                    request,
+                } => {
+                    let worker = self.links.worker_of(&key);
+                    if let Err(error) = self.links.ask(worker, broadcast, id, request) {
+                        self.broadcasts.handle_reply(broadcast, id, Err(error));
+                    }
                 }
-                _ => deliveries.players.push((player, delivery)),
-            }
-        }
-        self.deliver(now, deliveries);
-    }
-
-    fn deliver(&mut self, now: Instant, deliveries: Deliveries) {
-        let Deliveries {
-            players,
-            sounds,
-            hushed,
-        } = deliveries;
-        for (number, sound) in sounds {
-            self.front
-                .codecs
-                .push(broadcast(number), Target::AAC, sound);
-        }
-        for number in hushed {
-            self.front.codecs.close(broadcast(number));
-        }
-        for ((number, media), delivery) in players {
-            if let Some(client) = self.clients.get_mut(&number) {
-                deliver(now, client, media, delivery);
-                self.touched.insert(number);
+                Output::Over { broadcast, key } => {
+                    self.links.disconnect(self.links.worker_of(&key), broadcast);
+                    self.hush(broadcast, SOUND);
+                }
+                Output::Sound { broadcast, sound } => {
+                    let stream = Stream {
+                        client: broadcast,
+                        media: SOUND,
+                    };
+                    self.front.codecs.push(stream, Target::AAC, sound);
+                }
+                Output::Hush { broadcast } => self.hush(broadcast, SOUND),
+                Output::Deliver { viewer, delivery } => {
+                    let Viewer { client, media } = viewer;
+                    let client = match &mut served {
+                        Some(served) if served.id() == client => Some(&mut **served),
+                        _ => {
+                            self.touched.insert(client.0);
+                            self.clients.get_mut(&client.0)
+                        }
+                    };
+                    let connection = client.and_then(|client| client.conversation.rtmp());
+                    if let Some(connection) = connection {
+                        connection.handle_delivery(now, media, &delivery);
+                    }
+                }
             }
         }
     }
 }
 
-fn deliver(now: Instant, client: &mut Client, media: MediaId, delivery: Delivery) {
-    let Some(connection) = client.conversation.rtmp() else {
-        return;
-    };
-    match delivery {
-        Delivery::Playing(result) => connection.handle_playing(now, media, result),
-        Delivery::Picture(picture) => connection.handle_picture(now, media, &picture),
-        Delivery::Sound(sound) => connection.handle_sound(now, media, &sound),
-        Delivery::Ended => connection.handle_played(now, media),
-    }
-}
+/// The number that the sound of each broadcast has.
+const SOUND: MediaId = MediaId(0);
 
-/// The sound of a broadcast.
-fn broadcast(number: u64) -> Stream {
-    Stream {
-        client: ClientId(number),
-        media: MediaId(0),
+fn viewer(client: &Client, media: MediaId) -> Viewer {
+    Viewer {
+        client: client.id(),
+        media,
     }
 }

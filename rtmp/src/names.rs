@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use parlor_core::{Identity, RoomName};
+use parlor_core::{ClientId, Identity, RoomName};
 
-/// The encoders that hold names, by number.
+/// The encoders that hold names.
 #[derive(Default)]
-pub(super) struct Names {
-    holders: BTreeMap<(RoomName, Identity), u64>,
+pub struct Names {
+    holders: BTreeMap<(RoomName, Identity), ClientId>,
     /// The same the other way round. A client holds one name at a time.
-    held: BTreeMap<u64, (RoomName, Identity)>,
+    held: BTreeMap<ClientId, (RoomName, Identity)>,
 }
 
 impl Names {
-    pub(super) fn hold(&mut self, client: u64, room: RoomName, identity: Identity) {
+    /// A client has a name ([`Action::Hold`](crate::Action::Hold)).
+    pub fn hold(&mut self, client: ClientId, room: RoomName, identity: Identity) {
         self.release(client);
         let name = (room, identity);
         if let Some(before) = self.holders.insert(name.clone(), client) {
@@ -22,14 +23,21 @@ impl Names {
         self.held.insert(client, name);
     }
 
+    /// Whether nobody has a name.
+    pub fn is_empty(&self) -> bool {
+        self.holders.is_empty() && self.held.is_empty()
+    }
+
     /// The client no longer has the name that it had, if it had one.
-    pub(super) fn release(&mut self, client: u64) {
+    pub fn release(&mut self, client: ClientId) {
         if let Some(name) = self.held.remove(&client) {
             self.holders.remove(&name);
         }
     }
 
-    pub(super) fn holder(&self, room: &RoomName, identity: &Identity) -> Option<u64> {
+    /// Who is to be asked for a name that is claimed
+    /// ([`Action::Claim`](crate::Action::Claim)).
+    pub fn holder(&self, room: &RoomName, identity: &Identity) -> Option<ClientId> {
         let name = (room.clone(), identity.clone());
         self.holders.get(&name).copied()
     }
@@ -43,12 +51,12 @@ mod tests {
     fn a_name_that_has_been_taken_over_is_not_released_by_who_had_it() {
         let (room, anna) = (RoomName::new("r").unwrap(), Identity::new("anna").unwrap());
         let mut names = Names::default();
-        names.hold(1, room.clone(), anna.clone());
-        names.hold(2, room.clone(), anna.clone());
-        names.release(1);
-        assert_eq!(names.holder(&room, &anna), Some(2));
-        names.release(2);
+        names.hold(ClientId(1), room.clone(), anna.clone());
+        names.hold(ClientId(2), room.clone(), anna.clone());
+        names.release(ClientId(1));
+        assert_eq!(names.holder(&room, &anna), Some(ClientId(2)));
+        names.release(ClientId(2));
         assert_eq!(names.holder(&room, &anna), None);
-        assert!(names.held.is_empty() && names.holders.is_empty());
+        assert!(names.is_empty());
     }
 }
