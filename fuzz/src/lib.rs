@@ -12,6 +12,7 @@
 mod client;
 mod decoder;
 mod encoder;
+mod journals;
 mod media;
 mod network;
 pub mod simulator;
@@ -21,6 +22,7 @@ mod world;
 pub use client::{Client, Received};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
+pub use journals::{with_format, with_header};
 pub use media::{Codec, Kinds, Pace, Stamp, audio_payload, mark_of, stamp_of, video_payloads};
 pub use network::{Bursts, Network};
 pub use world::{ClientKey, Intruder, World, scripted_call};

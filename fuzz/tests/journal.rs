@@ -13,9 +13,10 @@ use parlor_core::{
     AudioCodec, Config, MediaId, MediaKind, MediaPacket, Place, PublicationName, Request, RoomName,
     Team, VideoCodec, epoch,
 };
-use parlor_fuzz::{Kinds, Network, World, scripted_call};
+use parlor_fuzz::{Kinds, Network, World, scripted_call, with_format, with_header};
 use parlor_journal::{
-    Class, Cut, Ending, Happened, MACHINE, Opening, Reader, Record, Replay, Story, seal,
+    BadHeader, Class, Cut, Ending, Happened, MACHINE, Opening, Reader, Record, Replay, Story,
+    VERSION, seal,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -326,24 +327,41 @@ fn packets_that_nobody_gets_are_not_passed_on_later() {
 
 #[test]
 fn a_journal_of_another_version_still_verifies_where_the_same_comes_out() {
-    let journal = call();
-    let at = journal
-        .windows(MACHINE.len())
-        .position(|it| it == MACHINE.as_bytes())
-        .unwrap();
-    let second = offsets(&journal, |_| true)[0];
-    // The header: its kind, its time, and three bytes of length.
-    let header = &journal[8..second];
-    let content = 2 + header[2..].iter().take_while(|it| **it >= 0x80).count() + 1;
-    let mut text = header[content..header.len() - 4].to_vec();
-    text[at - 8 - content] ^= 1;
-    let mut other = journal[..8].to_vec();
-    seal(header[0], 0, &text, &mut other);
-    other.extend_from_slice(&journal[second..]);
+    let other = with_header(&call(), |header| header.replace(MACHINE, "another"));
     let replay = replay(&other);
-    assert_ne!(replay.header().machine, MACHINE);
+    assert_eq!(replay.header().machine, "another");
     assert_eq!(replay.differences(), []);
     assert!(replay.totals().compared > 300);
+}
+
+#[test]
+fn a_later_format_is_read_as_far_as_it_can_be() {
+    let journal = call();
+    let later = VERSION + 1;
+    let of_later = with_format(&journal, later);
+    let same = replay(&of_later);
+    assert_eq!(same.format(), later);
+    assert_eq!(same.differences(), []);
+    assert_eq!(same.totals(), replay(&journal).totals());
+    // A header that it cannot read is no damage.
+    let other = with_header(&of_later, |_| "[]".to_owned());
+    assert!(matches!(
+        Reader::new(other.as_slice()),
+        Err(BadHeader::Format(version)) if version == later
+    ));
+}
+
+#[test]
+fn an_output_that_cannot_be_read_is_counted_as_not_compared() {
+    let mut journal = call();
+    let end = offsets(&journal, |record| matches!(record, Record::Cut(_)))[0];
+    journal.truncate(end);
+    let mut unknown = journal.clone();
+    // Of a kind that is no input, and that there is none of.
+    seal(31, 0, b"what came out", &mut unknown);
+    let (whole, more) = (replay(&journal).totals(), replay(&unknown).totals());
+    assert_eq!((whole.uncompared, more.uncompared), (0, 1));
+    assert_eq!(whole.compared, more.compared);
 }
 
 #[test]
@@ -362,6 +380,39 @@ fn a_torn_journal_is_read_up_to_the_tear() {
     let records = offsets(&journal, |_| true);
     let replay = replay(&journal[..records[records.len() / 2]]);
     assert!(matches!(replay.ending(), Some(Ending::Torn { .. })));
+}
+
+#[test]
+fn what_is_no_journal_is_told_from_one_that_has_hardly_begun() {
+    let journal = call();
+    let why = |bytes: &[u8]| match Reader::new(bytes) {
+        Ok(_) => "nothing".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    assert!(why(b"").starts_with("it is empty"), "{}", why(b""));
+    for text in ["P", "PARLOT", "a text", "PARLO", "PARLOR2 is not out yet"] {
+        let expected = match text {
+            "P" | "PARLO" => "it has no whole header",
+            "PARLOR2 is not out yet" => "its format is version",
+            _ => "this is not a journal",
+        };
+        let why = why(text.as_bytes());
+        assert!(why.starts_with(expected), "{text}: {why}");
+    }
+    let header = offsets(&journal, |_| true)[0];
+    for length in 1..header {
+        let why = why(&journal[..length]);
+        assert!(why.starts_with("it has no whole header"), "{length}: {why}");
+    }
+    assert_eq!(why(&journal[..header]), "nothing");
+    for cut in [Cut::Lost, Cut::Stopped] {
+        let why = why(&cut.mark());
+        assert!(why.starts_with("it has no whole header"), "{why}");
+    }
+    assert!(why(&[0x1f, 0x8b, 8, 0]).contains("gzip"));
+    let mut damaged = journal.clone();
+    damaged[header / 2] ^= 1;
+    assert!(why(&damaged).contains("header is damaged"));
 }
 
 #[test]

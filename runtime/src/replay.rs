@@ -11,7 +11,7 @@ use parlor_core::observe::Observation;
 use parlor_core::{RoomName, epoch};
 use parlor_journal::{
     BadHeader, Class, Cut, Date, Ending, Happened, Header, Line, MACHINE, Opening, PCAP_HEADER,
-    Replay, Story, Totals, put_packet,
+    Replay, Story, Totals, VERSION, put_packet,
 };
 
 /// What is asked of a replay.
@@ -179,7 +179,7 @@ fn run_one(
     let file = File::open(path).map_err(|error| bad(error.into()))?;
     let mut replay = Replay::new(BufReader::new(file), base).map_err(bad)?;
     let header = replay.header().clone();
-    introduce(path, &header, out)?;
+    introduce(path, &header, replay.format(), out)?;
     let mut happened = Vec::new();
     let (mut story, mut opening) = (Story::default(), Opening::default());
     let until = options.until.unwrap_or(Duration::MAX);
@@ -240,7 +240,7 @@ fn run_one(
     conclude(&header, &replay, out)
 }
 
-fn introduce(path: &Path, header: &Header, out: &mut dyn Write) -> io::Result<()> {
+fn introduce(path: &Path, header: &Header, format: u16, out: &mut dyn Write) -> io::Result<()> {
     let date = Date(header.date_ms);
     let (program, worker) = (&header.program, header.worker);
     writeln!(
@@ -254,6 +254,13 @@ fn introduce(path: &Path, header: &Header, out: &mut dyn Write) -> io::Result<()
             "  it is of another version ({}, this is {} {MACHINE}): what comes out may differ",
             header.machine,
             env!("CARGO_PKG_VERSION"),
+        )?;
+    }
+    if format > VERSION {
+        writeln!(
+            out,
+            "  its format is version {format}, and this program reads version {VERSION}: what it \
+             cannot read of it is not compared"
         )?;
     }
     Ok(())
@@ -294,8 +301,8 @@ fn conclude<R: io::Read>(
         Some(Ending::Cut(Cut::Renewed)) => "it ends where all had left".into(),
         Some(Ending::Cut(Cut::Full)) => "it ends where it was full; the calls went on".into(),
         Some(Ending::Cut(Cut::Lost)) => {
-            "it ends in a GAP: the disk was too slow or full, and what follows is not in it; the \
-             calls went on; until there"
+            "it ends in a GAP: the disk was too slow or full for long, and what follows, until all \
+             had left, is in no journal; the calls went on; until there"
                 .into()
         }
         Some(Ending::Torn { offset }) => format!(
@@ -310,6 +317,14 @@ fn conclude<R: io::Read>(
     };
     writeln!(out, "  {ending}: {}", counted(totals))?;
     let is_damaged = matches!(replay.ending(), Some(Ending::Damaged { .. }));
+    if totals.uncompared > 0 {
+        writeln!(
+            out,
+            "  NOT verified in full: {} records of what came out are of another version, and are \
+             not compared",
+            totals.uncompared
+        )?;
+    }
     let Some(first) = replay.differences().first() else {
         let (said, of) = match is_damaged {
             true => ("nothing is known of what follows", "until the damage, all"),
@@ -320,7 +335,7 @@ fn conclude<R: io::Read>(
             "  verified: {of} {} comparisons agree, {said}",
             totals.compared
         )?;
-        return Ok(!is_damaged);
+        return Ok(!is_damaged && totals.uncompared == 0);
     };
     writeln!(
         out,

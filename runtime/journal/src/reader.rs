@@ -22,7 +22,19 @@ pub enum BadHeader {
     /// It does not begin as one does.
     #[error("this is not a journal")]
     NotAJournal,
-    /// Its format is of a later version.
+    /// It is to be unpacked first.
+    #[error("it is compressed: unpack it with {0} first")]
+    Packed(&'static str),
+    /// There is not a byte in it.
+    #[error("it is empty: the server died, or the disk was full, as the journal began")]
+    Empty,
+    /// It ends before its header does.
+    #[error(
+        "it has no whole header: the server died, or the disk was full, as the journal began; \
+         nothing can be made of it"
+    )]
+    NoHeader,
+    /// Its format is of a later version, and otherwise than what this program reads.
     #[error("its format is version {0}, and this program reads version {VERSION}")]
     Format(u16),
     /// What the machine was made of cannot be read.
@@ -118,6 +130,7 @@ struct Asked {
 /// Reads the records of a journal.
 pub struct Reader<R> {
     input: R,
+    format: u16,
     offset: u64,
     at: Duration,
     /// The record that is being read.
@@ -131,35 +144,34 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// Where there is none that this version can read.
     pub fn new(mut input: R) -> Result<(Self, Header), BadHeader> {
-        let mut start = [0; MAGIC.len() + 2];
-        match input.read_exact(&mut start) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(BadHeader::NotAJournal);
-            }
-            read => read?,
-        }
-        let [magic @ .., low, high] = start;
-        if magic != *MAGIC {
-            return Err(BadHeader::NotAJournal);
-        }
-        let version = u16::from_le_bytes([low, high]);
-        if version > VERSION {
-            return Err(BadHeader::Format(version));
-        }
+        let format = begin(&mut input)?;
         let mut reader = Self {
             input,
-            offset: start.len() as u64,
+            format,
+            offset: START,
             at: Duration::ZERO,
             bytes: Vec::new(),
             ending: None,
         };
-        let (kind, content) = match reader.read_record()? {
-            Ok(read) => read,
-            Err(_) => return Err(BadHeader::Damaged),
+        // A later format may still have records like these.
+        let read = reader.read_record()?;
+        let header = match &read {
+            Ok((kind::HEADER, content)) => {
+                Header::from_json(reader.bytes.get(content.clone()).unwrap_or_default())
+            }
+            Ok(_) | Err(_) => None,
         };
-        let content = reader.bytes.get(content).unwrap_or_default();
-        let header = Header::from_json(content).filter(|_| kind == kind::HEADER);
-        Ok((reader, header.ok_or(BadHeader::Damaged)?))
+        match (header, read) {
+            (Some(header), _) => Ok((reader, header)),
+            (None, _) if format > VERSION => Err(BadHeader::Format(format)),
+            (None, Err(Ending::Torn { .. })) => Err(BadHeader::NoHeader),
+            (None, _) => Err(BadHeader::Damaged),
+        }
+    }
+
+    /// The version of the format that it says it has.
+    pub fn format(&self) -> u16 {
+        self.format
     }
 
     /// How the journal ends, once [`Reader::next`] has said that it does.
@@ -261,6 +273,39 @@ impl<R: Read> Reader<R> {
                 return Ok(Some(Err(())));
             }
         }
+    }
+}
+
+/// Bytes before the first record.
+const START: u64 = MAGIC.len() as u64 + 2;
+
+/// Files that a journal may have been made to, and what they begin with.
+const PACKED: [(&str, &[u8]); 3] = [
+    ("gzip", &[0x1f, 0x8b]),
+    ("zstd", &[0x28, 0xb5, 0x2f, 0xfd]),
+    ("xz", &[0xfd, b'7', b'z', b'X', b'Z']),
+];
+
+/// Reads what a journal begins with, and gives the version of its format.
+fn begin(input: &mut impl Read) -> Result<u16, BadHeader> {
+    let mut start = Vec::new();
+    input.take(START).read_to_end(&mut start)?;
+    if start.is_empty() {
+        return Err(BadHeader::Empty);
+    }
+    if let Some((by, _)) = PACKED.iter().find(|(_, magic)| start.starts_with(magic)) {
+        return Err(BadHeader::Packed(by));
+    }
+    // The mark of a gap may have found room where a header has not.
+    if Cut::ALL.iter().any(|cut| start == cut.mark()) {
+        return Err(BadHeader::NoHeader);
+    }
+    if start.iter().zip(MAGIC).any(|(byte, magic)| byte != magic) {
+        return Err(BadHeader::NotAJournal);
+    }
+    match start.get(MAGIC.len()..) {
+        Some(&[low, high]) => Ok(u16::from_le_bytes([low, high])),
+        Some(_) | None => Err(BadHeader::NoHeader),
     }
 }
 

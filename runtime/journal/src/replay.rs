@@ -87,6 +87,8 @@ pub struct Totals {
     pub differing: u64,
     /// Of these, records in which only the order of reports in SRTCP may differ.
     pub differing_rtcp: u64,
+    /// Records of what came out that this version cannot read, and so does not compare.
+    pub uncompared: u64,
 }
 
 /// A recorded machine that runs again.
@@ -151,6 +153,11 @@ impl<R: Read> Replay<R> {
     /// What the machine was made of.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The version of the format that the journal says it has.
+    pub fn format(&self) -> u16 {
+        self.reader.format()
     }
 
     /// The time since the machine's first instant.
@@ -301,7 +308,8 @@ impl<R: Read> Replay<R> {
                 compare.totals.unknown += 1;
                 compare.equal(false, || "an input that this version cannot read".into());
             }
-            Record::Unknown { input: false } | Record::Cut(_) => {}
+            Record::Unknown { input: false } => compare.totals.uncompared += 1,
+            Record::Cut(_) => {}
         }
         while let Some(observation) = sfu.poll_observation() {
             happened.push(Happened::Observed(observation));

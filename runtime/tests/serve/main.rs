@@ -12,6 +12,7 @@ mod hostile;
 mod loading;
 mod process;
 mod relay;
+mod replay;
 mod rtmp;
 mod server;
 mod serving;

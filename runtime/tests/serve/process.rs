@@ -10,15 +10,19 @@ use crate::client::{Client, connect};
 const PARLOR: &str = env!("CARGO_BIN_EXE_parlor");
 
 /// A server in a process of its own; ended with the value.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    plain: SocketAddr,
+    pub(crate) plain: SocketAddr,
     banner: String,
     _state: tempfile::TempDir,
 }
 
 impl Process {
     fn start(shell: &str) -> Self {
+        Self::start_with(shell, &[])
+    }
+
+    pub(crate) fn start_with(shell: &str, flags: &[&str]) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut child = Command::new("sh")
             .args([
@@ -39,6 +43,7 @@ impl Process {
             ])
             .arg("--state-dir")
             .arg(state.path())
+            .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -59,7 +64,11 @@ impl Process {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -71,7 +80,7 @@ impl Process {
     }
 
     /// The exit code, and what was logged.
-    fn ended(&mut self) -> (Option<i32>, String) {
+    pub(crate) fn ended(&mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         let mut logged = String::new();
         self.child
@@ -103,7 +112,7 @@ impl Drop for Process {
     }
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     let dir = tempfile::tempdir().unwrap();
     Command::new(PARLOR)
         .args(arguments)
