@@ -74,6 +74,13 @@ pub struct Limits {
     pub subscriptions_per_client: usize,
     /// Peers (publications and subscriptions) at the same time.
     pub peers: usize,
+    /// Bytes of datagrams after which no more are made until these are taken out.
+    #[serde(default = "transmit_bytes")]
+    pub transmit_bytes: usize,
+}
+
+fn transmit_bytes() -> usize {
+    TRANSMIT_BYTES
 }
 
 impl Default for Limits {
@@ -85,6 +92,7 @@ impl Default for Limits {
             publications_per_client: 8,
             subscriptions_per_client: 256,
             peers: 20_000,
+            transmit_bytes: TRANSMIT_BYTES,
         }
     }
 }

@@ -95,7 +95,7 @@ impl Sfu {
     /// Packets of publishers are passed on here: one subscriber after the other gets those that
     /// have come since. So it pays to take several datagrams in before; and one datagram in makes
     /// as many out as there are subscribers, so what comes at once is bounded
-    /// ([`limits::TRANSMIT_BYTES`](crate::limits::TRANSMIT_BYTES)): call it until there is none.
+    /// ([`Limits::transmit_bytes`](crate::Limits::transmit_bytes)): call it until there is none.
     pub fn poll_transmit(&mut self, batch: &mut Batch) -> bool {
         self.state.poll_transmit(batch)
     }

@@ -472,7 +472,7 @@ impl State {
 
     pub(crate) fn poll_transmit(&mut self, batch: &mut Batch) -> bool {
         batch.clear();
-        self.spread_up_to(limits::TRANSMIT_BYTES);
+        self.spread_up_to(self.config.limits.transmit_bytes);
         std::mem::swap(batch, &mut self.outbox.batch);
         self.counters.transmits += batch.len() as u64;
         !batch.is_empty()

@@ -67,6 +67,8 @@ pub struct World {
     /// What reaches the machine within this time is taken in at once, and let out only then, as a
     /// worker does; at zero, each datagram by itself.
     pub turn: Duration,
+    /// It lets a part out after each datagram that it takes in within such a turn.
+    pub parts: bool,
     /// Steps that a run may take: more are a livelock.
     pub step_limit: u64,
     launched: u64,
@@ -147,6 +149,7 @@ impl World {
             links: BTreeMap::new(),
             rebound: 0,
             turn: Duration::ZERO,
+            parts: false,
             step_limit: STEPS,
             addresses: BTreeMap::new(),
             flights: BTreeMap::new(),
@@ -405,7 +408,11 @@ impl World {
                         let begun = Instant::now();
                         self.sfu.handle_datagram(now, datagram);
                         if !self.turn.is_zero() {
+                            let parts = self.parts && self.sfu.poll_transmit(&mut self.batch);
                             self.spent += begun.elapsed();
+                            if parts {
+                                self.deliver();
+                            }
                             taken_in = true;
                             continue;
                         }

@@ -28,6 +28,9 @@ pub const RELAYS_PER_TURN: usize = 1024;
 /// Bytes of datagrams to send that gather in a worker while it takes datagrams in: answers to
 /// checks, and packets that are sent again.
 pub const BATCH_BYTES: usize = 512 * 1024;
+/// Times within one turn that a worker, between two batches that it sends, looks for what has
+/// arrived meanwhile.
+pub const LOOKS_PER_TURN: usize = 64;
 /// Streams that are published or played by WHIP and WHEP at the same time.
 pub const RESOURCES: usize = 16_384;
 /// Connections that one listener hands over in one turn.

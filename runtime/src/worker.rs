@@ -168,8 +168,15 @@ impl Worker {
         }
     }
 
-    /// Takes in what has arrived, and lets out what comes of it before it grows too large.
+    /// Takes in what has arrived, and lets out what comes of it.
     fn receive(&mut self, now: Instant) {
+        self.take_datagrams(now);
+        // Before anything else is done: media does not wait for who joins.
+        self.let_out();
+    }
+
+    /// Takes in what has arrived, and lets out what comes of it before it grows too large.
+    fn take_datagrams(&mut self, now: Instant) {
         let Self {
             udp,
             machine,
@@ -190,13 +197,19 @@ impl Worker {
         // Other workers pass it on while this one does.
         self.relays.hand_on(now, &mut self.machine);
         self.relays.flush();
-        // Before anything else is done: media does not wait for who joins.
-        self.let_out();
     }
 
+    /// Lets out what is to be sent. Between its parts it takes in what has arrived meanwhile: the
+    /// rest of a picture leaves together with its beginning, for all who have not had that yet.
     fn let_out(&mut self) {
+        let mut looks = 0;
         while self.machine.poll_transmit(&mut self.batch) {
             self.udp.send(&self.batch);
+            if looks < limits::LOOKS_PER_TURN && self.machine.has_to_pass_on() {
+                looks += 1;
+                self.udp.look_again();
+                self.take_datagrams(self.clock.now());
+            }
         }
         self.udp.forget_arrivals();
     }

@@ -1,6 +1,7 @@
 //! Passing packets on, one subscriber after the other: each gets all that has come since the last
 //! time, so that its keys and numbers are at hand once for all of them, and that they leave as one.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::State;
@@ -20,14 +21,20 @@ pub(super) struct Waiting {
 }
 
 /// Packets that are to be passed on.
+///
+/// The subscribers of a publication get them in turn, each all there are. What comes meanwhile is
+/// given along from the next subscriber on, and to those before it in a second round: a picture
+/// whose first packet came a little ahead of the others still leaves whole for most.
 #[derive(Default)]
 pub(super) struct Spread {
     /// Those that nobody has got yet, oldest first.
     waiting: Vec<Waiting>,
-    /// Those of one publication that some of its subscribers have got.
-    current: Vec<Waiting>,
-    /// The place of the subscriber that gets them next.
-    next: usize,
+    /// The publication of those that some of its subscribers have got.
+    publication: Option<PublicationKey>,
+    /// Those, oldest first, each with the step after which everybody has got it.
+    current: VecDeque<(usize, Waiting)>,
+    /// How many subscribers have had their turn since the first of them came.
+    steps: usize,
 }
 
 impl Spread {
@@ -35,16 +42,35 @@ impl Spread {
         self.waiting.is_empty() && self.current.is_empty()
     }
 
-    /// Goes on to the publication of the oldest packet; false where there is none.
-    fn begin(&mut self) -> bool {
-        let Some(first) = self.waiting.first() else {
-            return false;
-        };
-        let key = first.publication;
-        let of_it = |waiting: &mut Waiting| waiting.publication == key;
-        self.current.extend(self.waiting.extract_if(.., of_it));
-        self.next = 0;
-        true
+    /// Goes on to the publication of the oldest packet.
+    fn begin(&mut self) {
+        self.publication = self.waiting.first().map(|first| first.publication);
+        self.steps = 0;
+    }
+
+    /// Adds what has come of the publication, which has so many subscribers. Only in the first
+    /// round: other publications wait.
+    fn join(&mut self, subscribers: usize) {
+        let room = limits::WAITING_PACKETS.saturating_sub(self.current.len());
+        if self.steps >= subscribers.max(1) || room == 0 {
+            return;
+        }
+        let until = self.steps + subscribers;
+        let of_it = |waiting: &mut Waiting| Some(waiting.publication) == self.publication;
+        let joining = self.waiting.extract_if(.., of_it).take(room);
+        self.current.extend(joining.map(|waiting| (until, waiting)));
+    }
+
+    /// A subscriber has got all there are: those that it was the last one for are done.
+    fn step(&mut self) {
+        self.steps += 1;
+        while self
+            .current
+            .front()
+            .is_some_and(|(until, _)| *until <= self.steps)
+        {
+            self.current.pop_front();
+        }
     }
 }
 
@@ -66,23 +92,39 @@ impl State {
 
     /// Passes on what has come until there are as many bytes to send.
     pub(super) fn spread_up_to(&mut self, bytes: usize) {
-        while self.outbox.batch.bytes() < bytes {
-            if self.spread.current.is_empty() && !self.spread.begin() {
+        while !self.spread.is_empty() {
+            if self.spread.current.is_empty() {
+                self.spread.begin();
+            }
+            let publication = self.spread.publication;
+            let publication = publication.and_then(|key| self.tables.publications.get(key));
+            let subscribers = publication.map_or(0, |publication| publication.subscriptions.len());
+            self.spread.join(subscribers);
+            if subscribers == 0 {
+                // Nobody plays it, or it has ended.
+                self.spread.current.clear();
+            }
+            self.go_round(bytes);
+            if !self.spread.current.is_empty() {
                 return;
             }
-            let publication = self.spread.current.first().map(|one| one.publication);
-            let subscriber = publication.and_then(|key| {
-                let publication = self.tables.publications.get(key)?;
-                let subscriber = publication.subscriptions.get(self.spread.next)?;
-                Some((key, *subscriber))
+        }
+    }
+
+    /// Gives subscribers in turn what there is of a publication, until there are as many bytes to
+    /// send.
+    fn go_round(&mut self, bytes: usize) {
+        while !self.spread.current.is_empty() && self.outbox.batch.bytes() < bytes {
+            let turn = self.spread.publication.and_then(|key| {
+                let subscribers = &self.tables.publications.get(key)?.subscriptions;
+                let place = self.spread.steps.checked_rem(subscribers.len())?;
+                Some((key, *subscribers.get(place)?))
             });
-            match subscriber {
-                Some((publication, subscriber)) => {
-                    self.spread.next += 1;
-                    self.pass_all_to(publication, subscriber);
-                }
-                None => self.spread.current.clear(),
-            }
+            let Some((key, subscriber)) = turn else {
+                return;
+            };
+            self.pass_all_to(key, subscriber);
+            self.spread.step();
         }
     }
 
@@ -103,7 +145,7 @@ impl State {
         if !subscription.live {
             return;
         }
-        for waiting in &self.spread.current {
+        for (_, waiting) in &self.spread.current {
             // It comes to this packet by way of those before it.
             if waiting.kind == MediaKind::Video && subscription.replay.is_some() {
                 continue;
@@ -136,11 +178,44 @@ mod tests {
             spread.waiting.push(waiting(epoch, publication, number));
         }
         let mut passed = Vec::new();
-        while spread.begin() {
-            passed.extend(spread.current.drain(..).map(|one| one.packet.sequence));
+        while !spread.is_empty() {
+            spread.begin();
+            spread.join(1);
+            passed.extend(numbers(&spread));
+            spread.step();
+            assert_eq!(numbers(&spread), []);
         }
         assert_eq!(passed, [1, 3, 2, 4]);
-        assert!(spread.is_empty());
+    }
+
+    #[test]
+    fn what_comes_in_the_midst_of_a_round_is_had_by_everybody_once() {
+        let mut keys = slotmap::SlotMap::<PublicationKey, ()>::with_key();
+        let key = keys.insert(());
+        let epoch = std::time::Instant::now();
+        let mut spread = Spread::default();
+        let mut had = [const { Vec::new() }; 3];
+        spread.waiting.push(waiting(epoch, key, 1));
+        spread.begin();
+        for (step, subscriber) in [0, 1, 2, 0, 1, 2].into_iter().enumerate() {
+            if step == 1 {
+                spread.waiting.push(waiting(epoch, key, 2));
+            }
+            if step == 4 {
+                // The first round is over: others have their turn before this one.
+                spread.waiting.push(waiting(epoch, key, 3));
+            }
+            spread.join(3);
+            had[subscriber].extend(numbers(&spread));
+            spread.step();
+        }
+        assert_eq!(had, [[1, 2], [1, 2], [1, 2]]);
+        assert!(spread.current.is_empty() && spread.waiting.len() == 1);
+    }
+
+    fn numbers(spread: &Spread) -> Vec<u64> {
+        let current = spread.current.iter();
+        current.map(|(_, one)| one.packet.sequence).collect()
     }
 
     fn waiting(arrived: std::time::Instant, publication: PublicationKey, sequence: u64) -> Waiting {

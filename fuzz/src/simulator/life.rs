@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use parlor_core::{Config, News, Team};
+use parlor_core::{Config, Limits, News, Team, limits};
 use parlor_journal::{Cut, Ending, Reader, Record, Replay};
 
 use super::draw::Draw;
@@ -56,11 +56,16 @@ impl Life {
                     relay_after,
                     ..Team::default()
                 }),
+            limits: Limits {
+                transmit_bytes: options.part.unwrap_or(limits::TRANSMIT_BYTES),
+                ..Limits::default()
+            },
             ..Config::default()
         };
         let people = (1..=options.people as u64).map(|id| (id, Person::new(format!("p{id}"))));
         let mut world = World::recorded(seed, base, config);
         world.turn = options.turn;
+        world.parts = options.part.is_some();
         if options.unnamed {
             world.edit_offer = Some(without_sources);
         }

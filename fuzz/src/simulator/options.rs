@@ -128,6 +128,8 @@ pub struct Options {
     pub pauses: Vec<u64>,
     /// How long the machine gathers what comes before it lets anything out.
     pub turn: Duration,
+    /// Bytes after which it lets a part out while more comes; otherwise it takes all in first.
+    pub part: Option<usize>,
     /// Players of one publication, beyond which a second machine has them; none is there otherwise.
     pub relay_after: Option<usize>,
 }
@@ -189,6 +191,7 @@ impl Options {
                 .to_vec(),
             turn: Duration::from_millis(apart.of(&[0, 0, 4, 30])),
             relay_after: apart.of(&[None, None, Some(0), Some(1), Some(2)]),
+            part: apart.of(&[None, Some(400), Some(1_500)]),
         };
         let plan = options.plan(&mut draw);
         (options, plan)

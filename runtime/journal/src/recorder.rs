@@ -168,6 +168,11 @@ impl Recorder {
         any
     }
 
+    /// See [`Sfu::has_to_pass_on`].
+    pub fn has_to_pass_on(&self) -> bool {
+        self.sfu.has_to_pass_on()
+    }
+
     /// See [`Sfu::bytes_to_send`].
     pub fn bytes_to_send(&self) -> usize {
         self.sfu.bytes_to_send()

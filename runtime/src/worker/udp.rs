@@ -75,6 +75,8 @@ pub(crate) struct Udp {
     receiver: sys::Receiver,
     /// Of each socket: there may be more to read, though the system will not say so again.
     readable: Vec<bool>,
+    /// Of each socket: it has given something in this turn.
+    lively: Vec<bool>,
     departures: Departures,
     pub(crate) counters: ReceiveCounters,
     /// Bytes that the system has set aside for all sockets: of receiving, and of sending.
@@ -114,6 +116,7 @@ impl Udp {
             candidates: Vec::new(),
             receiver: sys::Receiver::new(),
             readable: Vec::new(),
+            lively: Vec::new(),
             departures: Departures::default(),
             counters: ReceiveCounters::default(),
             buffers: (0, 0),
@@ -200,6 +203,7 @@ impl Udp {
         self.buffers.1 += send as u64;
         self.sockets.push(Socket { udp, candidate });
         self.readable.push(true);
+        self.lively.push(false);
         Ok(())
     }
 
@@ -225,6 +229,13 @@ impl Udp {
         self.readable.contains(&true)
     }
 
+    /// Has the sockets that gave something in this turn asked again: more may have come since.
+    pub(crate) fn look_again(&mut self) {
+        for (readable, lively) in self.readable.iter_mut().zip(&self.lively) {
+            *readable |= lively;
+        }
+    }
+
     /// Reads what one call of the system gives from each socket that has something. `handle` gets
     /// each datagram, and the way out.
     pub(crate) fn receive(&mut self, mut handle: impl FnMut(Datagram<'_>, Departing<'_>)) {
@@ -232,11 +243,13 @@ impl Udp {
             sockets,
             receiver,
             readable,
+            lively,
             departures,
             counters,
             ..
         } = self;
-        for (number, readable) in readable.iter_mut().enumerate() {
+        let sockets_ready = readable.iter_mut().zip(lively).enumerate();
+        for (number, (readable, lively)) in sockets_ready {
             let Some(socket) = sockets.get(number).filter(|_| *readable) else {
                 continue;
             };
@@ -257,6 +270,7 @@ impl Udp {
             };
             // Fewer than there was room for: there were no more.
             *readable = count == Receiver::MOST;
+            *lively |= count > 0;
             for arrived in (0..count).filter_map(|number| receiver.get(number)) {
                 departures.note_arrival(arrived.at);
                 for contents in arrived.contents.chunks(arrived.stride.max(1)) {
@@ -280,8 +294,9 @@ impl Udp {
         self.departures.send(&self.sockets, batch);
     }
 
-    /// What has arrived so far has been answered with the batches that were sent.
+    /// Ends a turn: what has arrived so far has been answered with the batches that were sent.
     pub(crate) fn forget_arrivals(&mut self) {
+        self.lively.fill(false);
         self.departures.forget_arrivals();
     }
 
