@@ -142,6 +142,7 @@ impl Call {
             source,
             destination: World::SERVER.into(),
             contents,
+            cause: 0,
         };
         let sfu = &mut self.world.sfu;
         sfu.handle_datagram(now, datagram);

@@ -185,6 +185,7 @@ impl Peer {
                         source: path.local,
                         destination: path.remote,
                         flow: self.flow_number(),
+                        cause: 0,
                         contents,
                     });
                 }

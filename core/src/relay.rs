@@ -50,18 +50,39 @@ impl Default for Team {
 
 /// One worker's message to another one: see [`Sfu::poll_relay`](crate::Sfu::poll_relay).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Relay(pub(crate) Message);
+#[serde(transparent)]
+pub struct Relay {
+    pub(crate) message: Message,
+    /// No part of what is said, nor of journals.
+    #[serde(skip)]
+    pub(crate) cause: u32,
+}
 
 impl Relay {
+    pub(crate) fn new(message: Message) -> Self {
+        Self { message, cause: 0 }
+    }
+
+    /// The message, told to a worker with a number of the caller's: see
+    /// [`Transmit::cause`](crate::Transmit::cause).
+    pub fn caused_by(self, cause: u32) -> Self {
+        Self { cause, ..self }
+    }
+
+    /// The number of what the packet came in: see [`Transmit::cause`](crate::Transmit::cause).
+    pub fn cause(&self) -> u32 {
+        self.cause
+    }
+
     /// Whether it is a packet, which may be lost: see
     /// [`Sfu::handle_relay_refused`](crate::Sfu::handle_relay_refused).
     pub fn is_packet(&self) -> bool {
-        matches!(self.0, Message::Packet { .. })
+        matches!(self.message, Message::Packet { .. })
     }
 
     /// Whether handling it takes randomness.
     pub(crate) fn draws(&self) -> bool {
-        matches!(self.0, Message::Play(_))
+        matches!(self.message, Message::Play(_))
     }
 }
 

@@ -106,6 +106,8 @@ pub(crate) struct State {
     deadlines: BTreeSet<(Instant, Due)>,
     outbox: Outbox,
     spread: Spread,
+    /// The caller's number of what is being handled: see [`Transmit::cause`](crate::Transmit::cause).
+    cause: u32,
     events: VecDeque<Event>,
     /// Packets for sinks.
     media: VecDeque<SinkPacket>,
@@ -137,6 +139,7 @@ impl State {
             deadlines: BTreeSet::new(),
             outbox: Outbox::default(),
             spread: Spread::default(),
+            cause: 0,
             events: VecDeque::new(),
             media: VecDeque::new(),
             relays: VecDeque::new(),
@@ -225,6 +228,7 @@ impl State {
             source,
             destination,
             contents,
+            cause,
         } = datagram;
         let path = Path {
             remote: source,
@@ -266,7 +270,11 @@ impl State {
             return;
         }
         match protocol {
-            Protocol::Rtp => self.handle_packet(now, key, contents),
+            Protocol::Rtp => {
+                self.cause = cause;
+                self.handle_packet(now, key, contents);
+                self.cause = 0;
+            }
             Protocol::Rtcp => {
                 let heard = peer.handle_feedback(now, ntp, &mut self.outbox, contents);
                 self.on_feedback(heard);

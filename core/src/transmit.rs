@@ -14,6 +14,8 @@ pub struct Datagram<'a> {
     pub destination: SocketAddr,
     /// Its bytes.
     pub contents: &'a [u8],
+    /// A number of the caller's, who finds it at what passes this on: see [`Transmit::cause`].
+    pub cause: u32,
 }
 
 /// A datagram to send.
@@ -26,6 +28,10 @@ pub struct Transmit<'a> {
     /// A small number that datagrams for one peer share, others sometimes: who sends several at
     /// once finds by it what belongs together, without comparing addresses with all others.
     pub flow: u32,
+    /// Where this passes on a packet that came in a datagram, or from another worker: the number
+    /// that was given along with that. Otherwise, as with answers, reports and packets that are
+    /// sent again, zero.
+    pub cause: u32,
     /// Its bytes.
     pub contents: &'a [u8],
 }
@@ -35,6 +41,8 @@ pub struct Transmit<'a> {
 pub struct Batch {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
+    /// What the datagrams that are added come of.
+    pub(crate) cause: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +50,7 @@ struct Entry {
     source: SocketAddr,
     destination: SocketAddr,
     flow: u32,
+    cause: u32,
     begin: usize,
     end: usize,
 }
@@ -82,6 +91,7 @@ impl Batch {
             source,
             destination,
             flow,
+            cause,
             begin,
             end,
         } = entry;
@@ -89,6 +99,7 @@ impl Batch {
             source,
             destination,
             flow,
+            cause,
             // Entries are made of what was written, and both are cleared together.
             contents: self.bytes.get(begin..end).unwrap_or_default(),
         }
@@ -106,16 +117,19 @@ impl Batch {
             source,
             destination,
             flow,
+            cause,
             contents,
         } = transmit;
         let path = Path {
             local: source,
             remote: destination,
         };
+        let before = std::mem::replace(&mut self.cause, cause);
         self.write(path, flow, |bytes| {
             bytes.extend_from_slice(contents);
             Some(())
         });
+        self.cause = before;
     }
 
     /// Adds the datagram that `make` appends to the bytes, unless it gives up. Returns whether it
@@ -136,6 +150,7 @@ impl Batch {
             source: path.local,
             destination: path.remote,
             flow,
+            cause: self.cause,
             begin,
             end,
         });

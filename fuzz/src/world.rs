@@ -399,6 +399,7 @@ impl World {
                         source,
                         destination,
                         contents: &contents,
+                        cause: 0,
                     };
                     if let Some(second) = &mut self.second
                         && destination == SECOND.into()

@@ -34,6 +34,7 @@ fn inject(world: &mut World, source: SocketAddr, contents: &[u8]) {
         source,
         destination,
         contents,
+        cause: 0,
     };
     world.sfu.handle_datagram(world.now, datagram);
     world.run_for(Duration::ZERO);

@@ -32,6 +32,7 @@ fn inject(world: &mut World, source: ([u8; 4], u16), contents: &[u8]) -> Vec<Vec
             source,
             destination,
             contents,
+            cause: 0,
         },
     );
     let mut batch = Batch::new();
@@ -239,7 +240,7 @@ proptest! {
                 *byte = first;
             }
             let source = if known { live } else { STRANGER.into() };
-            let datagram = Datagram { source, destination: SERVER.into(), contents: &contents };
+            let datagram = Datagram { source, destination: SERVER.into(), contents: &contents , cause: 0};
             world.sfu.handle_datagram(world.now, datagram);
         }
         world.sfu.check();

@@ -60,6 +60,7 @@ impl Call {
             source: client.outside,
             destination: World::SERVER.into(),
             contents: &contents,
+            cause: 0,
         };
         self.world.sfu.handle_datagram(self.world.now, datagram);
     }

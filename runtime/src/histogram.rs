@@ -17,13 +17,14 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
-    pub(crate) fn record(&mut self, duration: Duration) {
+    /// Counts so many of one duration.
+    pub(crate) fn record(&mut self, duration: Duration, count: u64) {
         let microseconds = duration.as_nanos().div_ceil(1_000);
         let bucket = BOUNDS.partition_point(|bound| u128::from(*bound) < microseconds);
-        if let Some(count) = self.counts.get_mut(bucket) {
-            *count += 1;
+        if let Some(counted) = self.counts.get_mut(bucket) {
+            *counted += count;
         }
-        self.nanoseconds += duration.as_nanos();
+        self.nanoseconds += duration.as_nanos() * u128::from(count);
     }
 
     /// Adds what another one has counted.
@@ -58,9 +59,9 @@ mod tests {
     fn durations_are_counted_in_the_bucket_that_they_are_within() {
         let mut histogram = Histogram::default();
         for microseconds in [1, 50, 51, 3_000_000] {
-            histogram.record(Duration::from_micros(microseconds));
+            histogram.record(Duration::from_micros(microseconds), 1);
         }
-        histogram.record(Duration::from_nanos(50_001));
+        histogram.record(Duration::from_nanos(50_001), 1);
         let mut sum = Histogram::default();
         sum.add(&histogram);
         sum.add(&histogram);

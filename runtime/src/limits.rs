@@ -31,6 +31,8 @@ pub const BATCH_BYTES: usize = 512 * 1024;
 /// Times within one turn that a worker, between two batches that it sends, looks for what has
 /// arrived meanwhile.
 pub const LOOKS_PER_TURN: usize = 64;
+/// What arrives in one turn of a worker, and is told apart where it is measured how long it stays.
+pub const ARRIVALS: usize = 8192;
 /// Streams that are published or played by WHIP and WHEP at the same time.
 pub const RESOURCES: usize = 16_384;
 /// Connections that one listener hands over in one turn.

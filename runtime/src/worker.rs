@@ -150,7 +150,8 @@ impl Worker {
             self.take_ingest(now);
             let _ = self.hand_on_news();
             self.hand_on_media();
-            self.relays.hand_on(now, &mut self.machine);
+            self.relays
+                .hand_on(now, &mut self.machine, self.udp.arrivals());
             self.relays.flush();
             self.flush();
             self.show_metrics(now);
@@ -195,7 +196,8 @@ impl Worker {
             }
         });
         // Other workers pass it on while this one does.
-        self.relays.hand_on(now, &mut self.machine);
+        self.relays
+            .hand_on(now, &mut self.machine, self.udp.arrivals());
         self.relays.flush();
     }
 
@@ -220,10 +222,11 @@ impl Worker {
             return;
         }
         for _ in 0..limits::RELAYS_PER_TURN {
-            let Some((from, relay)) = self.relays.receive() else {
+            let Some((from, relay, at)) = self.relays.receive() else {
                 self.relays_left = false;
                 break;
             };
+            let relay = relay.caused_by(self.udp.note_arrival(at));
             self.machine.handle_relay(now, from, relay);
             if self.machine.bytes_to_send() >= limits::BATCH_BYTES {
                 self.machine.poll_transmit(&mut self.batch);

@@ -86,6 +86,7 @@ impl State {
             kind,
             packet,
             incoming,
+            cause: self.cause,
         };
         self.spread_later(now, waiting);
         if switches && kind == MediaKind::Video && !incoming.entry {

@@ -188,6 +188,7 @@ impl State {
             kind: packet.kind,
             packet: numbered,
             incoming,
+            cause: 0,
         };
         self.spread_later(now, waiting);
         // Who is shown the past goes on to what is kept of it from here.

@@ -29,7 +29,7 @@ impl State {
     }
 
     pub(super) fn send_relay(&mut self, worker: WorkerId, message: Message) {
-        self.relays.push_back((worker, Relay(message)));
+        self.relays.push_back((worker, Relay::new(message)));
     }
 
     pub(crate) fn handle_relay(
@@ -44,7 +44,7 @@ impl State {
         if !relay.is_packet() {
             self.spread_all();
         }
-        match relay.0 {
+        match relay.message {
             Message::Play(play) => {
                 let Some(draws) = draws else { return };
                 let (player, answer) = (play.player, self.play_for(now, from, *play, draws));
@@ -53,7 +53,11 @@ impl State {
             }
             Message::Stop { player } => self.stop_for(now, from, player),
             Message::End { stream } => self.end_of(now, from, stream),
-            Message::Packet { stream, packet } => self.on_relayed(now, from, stream, packet),
+            Message::Packet { stream, packet } => {
+                self.cause = relay.cause;
+                self.on_relayed(now, from, stream, packet);
+                self.cause = 0;
+            }
             Message::Answered { player, answer } => self.on_answered(now, from, player, answer),
             Message::Live { player } => self.on_live_elsewhere(from, player),
             Message::Ended { player, reason } => {
@@ -68,7 +72,7 @@ impl State {
     pub(crate) fn handle_relay_refused(&mut self, now: Instant, relay: &Relay) {
         let now = self.advance(now);
         self.spread_all();
-        let Message::Packet { stream, packet } = &relay.0 else {
+        let Message::Packet { stream, packet } = &relay.message else {
             return;
         };
         self.counters.relay_refused += 1;
@@ -218,6 +222,7 @@ impl State {
             kind,
             packet,
             incoming,
+            cause,
         } = waiting;
         let Some(publication) = self.tables.publications.get(*key) else {
             return;
@@ -227,7 +232,8 @@ impl State {
             assert!(relay.stream == stream, "media must not cross rooms");
             let packet = RelayedPacket::new(now, *kind, packet, *incoming);
             let message = Message::Packet { stream, packet };
-            self.relays.push_back((relay.worker, Relay(message)));
+            let relayed = Relay::new(message).caused_by(*cause);
+            self.relays.push_back((relay.worker, relayed));
             self.counters.relayed += 1;
         }
     }
@@ -480,6 +486,7 @@ impl State {
             kind,
             packet,
             incoming,
+            cause: self.cause,
         };
         self.spread_later(now, waiting);
         if has_past {

@@ -18,6 +18,8 @@ pub(super) struct Waiting {
     pub(super) kind: MediaKind,
     pub(super) packet: Packet,
     pub(super) incoming: Incoming,
+    /// The number of what it came in: see [`Transmit::cause`](crate::Transmit::cause).
+    pub(super) cause: u32,
 }
 
 /// Packets that are to be passed on.
@@ -154,13 +156,16 @@ impl State {
                 kind,
                 packet,
                 incoming,
+                cause,
                 ..
             } = waiting;
+            self.outbox.batch.cause = *cause;
             let way = (&mut self.peers, &mut self.outbox, &mut self.media);
             if pass_on(way, subscription, *kind, packet, *incoming) {
                 self.counters.forwarded += 1;
             }
         }
+        self.outbox.batch.cause = 0;
     }
 }
 
@@ -240,6 +245,7 @@ mod tests {
             kind: MediaKind::Video,
             packet,
             incoming,
+            cause: 0,
         }
     }
 }

@@ -150,6 +150,7 @@ impl Stage {
             source,
             destination: World::SERVER.into(),
             contents,
+            cause: 0,
         };
         self.world.sfu.handle_datagram(self.world.now, datagram);
         self.drain();

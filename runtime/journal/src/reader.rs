@@ -321,6 +321,7 @@ fn decode(kind: u8, content: &[u8]) -> Option<Record<'_>> {
             source: rest.address()?,
             destination: rest.address()?,
             contents: rest.all(),
+            cause: 0,
         }),
         kind::MEDIA => {
             let client = ClientId(rest.varint()?);

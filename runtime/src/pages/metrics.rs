@@ -33,7 +33,7 @@ pub(crate) fn exposition(metrics: impl IntoIterator<Item = Metric>, delays: &His
     delays.write(
         &mut text,
         "parlor_forward_delay_seconds",
-        "Time from the arrival of datagrams at this machine until what comes of them has been sent.",
+        "Time that a packet was in this program, from when the system received it until a copy of it was sent: one count a copy.",
     );
     text
 }

@@ -6,15 +6,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::Waker;
 use parlor_core::{Relay, WorkerId};
 use parlor_journal::Recorder;
 
+use super::udp::Arrivals;
 use crate::limits;
 
-type Letter = (WorkerId, Relay);
+/// A message with its sender, and with when the system received what it passes on, since 1970.
+type Letter = (WorkerId, Relay, Option<Duration>);
 
 /// A worker's end: what comes to it, and the ways to the others.
 pub(crate) struct Relays {
@@ -65,23 +67,25 @@ impl Relays {
         self.inbox.try_recv().ok()
     }
 
-    /// Hands on what the rooms have for other workers, and tells them what found no room.
-    pub(super) fn hand_on(&mut self, now: Instant, machine: &mut Recorder) {
+    /// Hands on what the rooms have for other workers, and tells them what found no room. `arrivals`
+    /// have when the system received what caused it.
+    pub(super) fn hand_on(&mut self, now: Instant, machine: &mut Recorder, arrivals: &Arrivals) {
         while let Some((to, relay)) = machine.poll_relay() {
-            if let Err(refused) = self.send(to, relay) {
+            let at = arrivals.at(relay.cause());
+            if let Err(refused) = self.send(to, relay, at) {
                 machine.handle_relay_refused(now, &refused);
             }
         }
     }
 
-    fn send(&mut self, to: WorkerId, relay: Relay) -> Result<(), Relay> {
+    fn send(&mut self, to: WorkerId, relay: Relay, at: Option<Duration>) -> Result<(), Relay> {
         let Some(other) = self.others.get_mut(usize::from(to.0)) else {
             debug_assert!(false, "the rooms know how many workers there are");
             return Ok(());
         };
         other.send_held(self.own);
         if other.held.is_empty() {
-            match other.try_send(self.own, relay) {
+            match other.try_send(self.own, relay, at) {
                 None => Ok(()),
                 Some(relay) if relay.is_packet() => Err(relay),
                 Some(relay) => {
@@ -117,21 +121,22 @@ impl Relays {
 
 impl Other {
     /// Gives back what there is no room for.
-    fn try_send(&mut self, own: WorkerId, relay: Relay) -> Option<Relay> {
-        match self.queue.try_send((own, relay)) {
+    fn try_send(&mut self, own: WorkerId, relay: Relay, at: Option<Duration>) -> Option<Relay> {
+        match self.queue.try_send((own, relay, at)) {
             Ok(()) => {
                 self.wake = true;
                 None
             }
             // A worker that is gone has no use for it.
             Err(TrySendError::Disconnected(_)) => None,
-            Err(TrySendError::Full((_, relay))) => Some(relay),
+            Err(TrySendError::Full((_, relay, _))) => Some(relay),
         }
     }
 
     fn send_held(&mut self, own: WorkerId) {
         while let Some(relay) = self.held.pop_front() {
-            if let Some(relay) = self.try_send(own, relay) {
+            // No packet: nobody asks how long it was here.
+            if let Some(relay) = self.try_send(own, relay, None) {
                 self.held.push_front(relay);
                 return;
             }

@@ -125,6 +125,7 @@ fn an_address_of_another_machine_is_taken_in_by_one_socket_for_all() {
         source: candidates[2],
         destination: client.local_addr().unwrap(),
         flow: 0,
+        cause: 0,
         contents: b"out",
     });
     udp.send(&batch);

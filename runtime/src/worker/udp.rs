@@ -1,5 +1,6 @@
 //! The media sockets of one worker, each with the candidates that clients reach it by.
 
+mod arrivals;
 mod departures;
 mod plan;
 #[cfg(any(not(target_os = "linux"), test))]
@@ -15,6 +16,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+pub(crate) use arrivals::Arrivals;
 use departures::Departures;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
@@ -272,12 +274,13 @@ impl Udp {
             *readable = count == Receiver::MOST;
             *lively |= count > 0;
             for arrived in (0..count).filter_map(|number| receiver.get(number)) {
-                departures.note_arrival(arrived.at);
+                let cause = departures.arrivals.note(arrived.at);
                 for contents in arrived.contents.chunks(arrived.stride.max(1)) {
                     let datagram = Datagram {
                         source: arrived.source,
                         destination: socket.candidate,
                         contents,
+                        cause,
                     };
                     let departing = Departing {
                         sockets,
@@ -297,10 +300,20 @@ impl Udp {
     /// Ends a turn: what has arrived so far has been answered with the batches that were sent.
     pub(crate) fn forget_arrivals(&mut self) {
         self.lively.fill(false);
-        self.departures.forget_arrivals();
+        self.departures.arrivals.forget();
     }
 
-    /// How long datagrams have been in this program.
+    /// Notes when the system received what comes in next by another way, and gives it a number.
+    pub(crate) fn note_arrival(&mut self, at: Option<Duration>) -> u32 {
+        self.departures.arrivals.note(at)
+    }
+
+    /// When the system has received what is being answered.
+    pub(crate) fn arrivals(&self) -> &Arrivals {
+        &self.departures.arrivals
+    }
+
+    /// How long packets that were passed on have been in this program.
     pub(crate) fn delays(&self) -> &Histogram {
         &self.departures.delays
     }

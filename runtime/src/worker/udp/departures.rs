@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
 
 use parlor_core::{Batch, Metric};
 
 use super::plan::{Plan, SEGMENTS};
-use super::{MESSAGES, REFUSALS, Socket, counter, sys};
+use super::{Arrivals, REFUSALS, Socket, counter, sys};
 use crate::histogram::Histogram;
 
 /// What happened to datagrams that were to leave.
@@ -67,8 +66,7 @@ pub(super) struct Departures {
     /// Of each socket: how often the system has refused to cut a run.
     refusals: Vec<u32>,
     pub(super) counters: SendCounters,
-    /// When the system has received what the batches to come are made of.
-    arrivals: Vec<Duration>,
+    pub(super) arrivals: Arrivals,
     pub(super) delays: Histogram,
 }
 
@@ -80,7 +78,7 @@ impl Default for Departures {
             sender: sys::Sender::new(),
             refusals: Vec::new(),
             counters: SendCounters::default(),
-            arrivals: Vec::with_capacity(MESSAGES),
+            arrivals: Arrivals::default(),
             delays: Histogram::default(),
         }
     }
@@ -91,13 +89,6 @@ impl Departures {
     pub(super) fn open(&mut self, candidate: SocketAddr, socket: usize) {
         self.by_candidate.insert(candidate, socket);
         self.refusals.resize(self.refusals.len().max(socket + 1), 0);
-    }
-
-    pub(super) fn note_arrival(&mut self, at: Option<Duration>) {
-        // More than these in one turn are like them.
-        if self.arrivals.len() < MESSAGES {
-            self.arrivals.extend(at);
-        }
     }
 
     pub(super) fn send(&mut self, sockets: &[Socket], batch: &Batch) {
@@ -113,13 +104,9 @@ impl Departures {
                 // Splitting makes more runs of them.
                 from = self.first_after(from, source);
             }
-            self.note_delays();
+            let causes = batch.iter().map(|transmit| transmit.cause);
+            self.arrivals.note_departure(causes, &mut self.delays);
         }
-    }
-
-    /// What has arrived so far has nothing to do with what is sent from here on.
-    pub(super) fn forget_arrivals(&mut self) {
-        self.arrivals.clear();
     }
 
     /// Where the first run from another candidate is.
@@ -188,18 +175,6 @@ impl Departures {
     fn datagrams(&self, from: usize, to: usize) -> u64 {
         let runs = self.plan.runs.get(from..to).unwrap_or_default();
         runs.iter().map(|run| run.count as u64).sum()
-    }
-
-    fn note_delays(&mut self) {
-        if self.arrivals.is_empty() {
-            return;
-        }
-        let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) else {
-            return;
-        };
-        for at in &self.arrivals {
-            self.delays.record(now.saturating_sub(*at));
-        }
     }
 
     /// Has every socket take runs for refused so often that it sends one by one.

@@ -183,6 +183,7 @@ mod tests {
                 source: address(1),
                 destination: address(*port),
                 flow: *flow,
+                cause: 0,
                 contents: &contents,
             });
         }

@@ -34,6 +34,7 @@ fn pictures(source: SocketAddr, players: &[StdSocket], lengths: &[usize]) -> Bat
                 source,
                 destination: socket.local_addr().unwrap(),
                 flow: player as u32,
+                cause: 0,
                 contents: &contents(player, number, *length),
             });
         }
@@ -134,6 +135,7 @@ fn an_address_without_a_way_harms_no_other() {
                 source,
                 destination,
                 flow,
+                cause: 0,
                 contents: &contents(flow as usize, number, 100),
             });
         }
@@ -154,6 +156,7 @@ fn datagrams_that_arrive_together_are_told_apart() {
             source: sender.candidates()[0],
             destination,
             flow: 0,
+            cause: 0,
             contents: &contents(1, number, *length),
         });
     }
@@ -173,6 +176,7 @@ fn datagrams_that_arrive_together_are_told_apart() {
                     source: destination,
                     destination: datagram.source,
                     flow: 0,
+                    cause: datagram.cause,
                     contents: b"answer",
                 });
                 departing.send(&answer);
