@@ -400,14 +400,22 @@ impl Broadcast {
         (viewer, declared): (Viewer, Declared),
         outputs: &mut VecDeque<Output>,
     ) {
-        let Stage::On { feed, playable, .. } = &mut self.stage else {
+        let Stage::On {
+            feed,
+            playable,
+            sound,
+        } = &mut self.stage
+        else {
             return;
         };
+        // Whoever takes the room's sound gets nothing of it in AAC too.
+        let codec = sound.filter(|codec| declared.takes(*codec));
+        let codec = codec.unwrap_or(SoundCodec::Aac);
         deliver(viewer, Delivery::Playing(Ok(*playable)), outputs);
         let mut sounds = self
             .sounds
             .iter()
-            .filter(|sound| declared.takes(sound.codec))
+            .filter(|sound| sound.codec == codec)
             .peekable();
         let mut is_shown = false;
         for picture in feed.recent() {
@@ -527,6 +535,10 @@ fn refusal((place, name, _): &Stream, error: &RequestError) -> String {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "tests look for one kind of output"
+)]
 mod tests {
     use super::*;
 
@@ -567,14 +579,72 @@ mod tests {
     }
 
     #[test]
+    fn who_takes_the_sound_of_the_room_gets_it_once_though_others_need_it_in_aac() {
+        let now = Instant::now();
+        let mut broadcasts = Broadcasts::default();
+        let play = |broadcasts: &mut Broadcasts, client, opus| {
+            let name = PublicationName::new("anna").unwrap();
+            let declared = Declared {
+                opus,
+                vp8: true,
+                ..Declared::default()
+            };
+            let what = (Place::Open, name, declared);
+            broadcasts.play(now, ClientId(101), viewer(client), what);
+        };
+        play(&mut broadcasts, 1, false);
+        let reply = Reply::Sink {
+            audio: Some(AudioCodec::Opus),
+            video: Some(parlor_core::VideoCodec::Vp8),
+            refused_video: None,
+            muted: parlor_core::Muted::default(),
+        };
+        broadcasts.handle_reply(ClientId(101), SINK, Ok(reply));
+        for (kind, payload) in [
+            (parlor_core::MediaKind::Video, &[0x10, 0, 0, 0][..]),
+            (parlor_core::MediaKind::Audio, &[0x78, 1]),
+        ] {
+            let packet = SinkPacket {
+                client: ClientId(101),
+                media: MEDIA,
+                kind,
+                sequence: 1,
+                timestamp: 0,
+                marker: true,
+                captured: Some(Duration::ZERO),
+                payload: payload.into(),
+            };
+            broadcasts.handle_packet(now, &packet);
+        }
+        for output in drain(&mut broadcasts) {
+            if let Output::Sound { broadcast, sound } = output {
+                let codec = SoundCodec::Aac;
+                broadcasts.handle_sound(broadcast, &Sound { codec, ..sound });
+            }
+        }
+        drain(&mut broadcasts);
+        for (client, opus, expected) in [(2, true, SoundCodec::Opus), (3, false, SoundCodec::Aac)] {
+            play(&mut broadcasts, client, opus);
+            let sounds = drain(&mut broadcasts).into_iter();
+            let sounds = sounds.filter_map(|output| match output {
+                Output::Deliver {
+                    delivery: Delivery::Sound(sound),
+                    ..
+                } => Some(sound.codec),
+                _ => None,
+            });
+            assert_eq!(sounds.collect::<Vec<_>>(), [expected]);
+        }
+    }
+
+    #[test]
     fn of_a_room_that_is_busy_everybody_is_told_and_nothing_is_kept() {
         let (mut broadcasts, _) = two_viewers();
         broadcasts.handle_reply(ClientId(101), SINK, Err(RequestError::Busy));
         let outputs = drain(&mut broadcasts);
         let refused = |output: &Output| match output {
             Output::Deliver { delivery, .. } => matches!(delivery, Delivery::Playing(Err(_))),
-            Output::Ask { .. } | Output::Over { .. } | Output::Sound { .. } => false,
-            Output::Hush { .. } => false,
+            _ => false,
         };
         assert_eq!(outputs.len(), 2);
         assert!(outputs.iter().all(refused), "{outputs:?}");
