@@ -12,6 +12,9 @@ use parlor_core::MediaKind;
 #[derive(Debug)]
 pub(super) struct Clock {
     begun: Option<Instant>,
+    /// How much earlier than the first packet the earliest one came for its time, so far: what is
+    /// expected is as early, and never behind what has come.
+    lead: i64,
     audio: Line,
     video: Line,
 }
@@ -22,6 +25,8 @@ struct Line {
     rate: i64,
     /// The latest timestamp as it came, unwrapped, and its time.
     latest: Option<(u32, i64, i64)>,
+    /// The highest time so far.
+    highest: Option<i64>,
     /// What is added to a timestamp to get its time here.
     offset: i64,
     /// What is added to get the time of capture.
@@ -31,7 +36,7 @@ struct Line {
 const SECOND: i64 = 1_000_000_000;
 /// The time of what arrives first: a picture that is replayed belongs before the sound.
 const BEGIN: i64 = 10 * SECOND;
-/// How far a timestamp may be from where it arrives.
+/// How far a timestamp may be before where it arrives, or behind the highest one so far.
 const ASTRAY: i64 = 9 * SECOND;
 /// What is not shifted, but put right at once.
 const APART: i64 = SECOND / 2;
@@ -43,11 +48,13 @@ impl Clock {
         let line = |rate: u32| Line {
             rate: i64::from(rate.max(1)),
             latest: None,
+            highest: None,
             offset: 0,
             capture: None,
         };
         Self {
             begun: None,
+            lead: 0,
             audio: line(audio_rate),
             video: line(video_rate),
         }
@@ -63,7 +70,7 @@ impl Clock {
     ) -> Duration {
         let begun = *self.begun.get_or_insert(arrived);
         let since = nanoseconds(arrived.saturating_duration_since(begun)).unwrap_or_default();
-        let expected = BEGIN + since;
+        let expected = BEGIN + since + self.lead;
         let (line, other) = match kind {
             MediaKind::Audio => (&mut self.audio, &self.video),
             MediaKind::Video => (&mut self.video, &self.audio),
@@ -98,10 +105,15 @@ impl Clock {
             }
             (MediaKind::Audio | MediaKind::Video, _) => {}
         }
-        if (media + line.offset - expected).abs() > ASTRAY {
+        // What was held up on its way goes on where it was: later it is back in time, and must not
+        // stand before what came meanwhile.
+        let least = line.highest.unwrap_or(expected) - ASTRAY;
+        if !(least..=expected + ASTRAY).contains(&(media + line.offset)) {
             line.offset = expected - media;
         }
         let time = media + line.offset;
+        self.lead = self.lead.max(time - BEGIN - since);
+        line.highest = line.highest.max(Some(time));
         line.latest = Some((timestamp, ticks, time));
         duration(time)
     }
@@ -219,9 +231,46 @@ mod tests {
         assert_eq!(sound - picture, Duration::from_secs(3));
     }
 
+    #[test]
+    fn what_is_held_up_goes_on_where_it_was_and_is_back_in_time_later() {
+        let now = Instant::now();
+        let mut clock = Clock::new(48_000, 90_000);
+        let mut times = Vec::new();
+        for (arrives, captured) in [(0, 0), (100, 100), (15_000, 200), (15_100, 15_100)] {
+            let at = now + MILLISECOND * arrives;
+            times.push(clock.place(at, MediaKind::Video, 90 * captured, None));
+        }
+        let since = times.iter().map(|time| (*time - times[0]).as_millis());
+        assert_eq!(since.collect::<Vec<_>>(), [0, 100, 200, 15_100]);
+    }
+
+    #[test]
+    fn what_begins_late_is_back_in_time_without_going_back() {
+        for gap in [5_000, 8_900, 12_000] {
+            let now = Instant::now();
+            let mut clock = Clock::new(48_000, 90_000);
+            let place = |(arrives, captured): (u32, u32)| {
+                let at = now + MILLISECOND * arrives;
+                clock.place(at, MediaKind::Audio, 48 * captured, None)
+            };
+            let burst = (0..10).map(|unit| (100 + unit, gap + 100 * unit));
+            let live = (0..10).map(|unit| (1_000 + 100 * unit, gap + 1_000 + 100 * unit));
+            let times: Vec<Duration> = [(0, 0)]
+                .into_iter()
+                .chain(burst)
+                .chain(live)
+                .map(place)
+                .collect();
+            let steps = times[1..]
+                .windows(2)
+                .map(|pair| (pair[1] - pair[0]).as_millis());
+            assert_eq!(steps.collect::<Vec<_>>(), [100; 19], "after {gap} ms");
+        }
+    }
+
     proptest! {
         #[test]
-        fn nothing_stands_far_from_where_it_arrives(
+        fn nothing_stands_before_zero_or_leaps_far(
             packets in proptest::collection::vec(
                 (any::<bool>(), any::<u32>(), proptest::option::of(any::<u64>()), 0_u64..2_000),
                 1..200,
@@ -230,14 +279,15 @@ mod tests {
             let now = Instant::now();
             let mut clock = Clock::new(48_000, 90_000);
             let mut passed = Duration::ZERO;
+            let mut highest = duration(BEGIN);
             for (is_audio, timestamp, captured, elapsed) in packets {
                 passed += Duration::from_millis(elapsed);
                 let kind = if is_audio { MediaKind::Audio } else { MediaKind::Video };
                 let captured = captured.map(Duration::from_nanos);
                 let time = clock.place(now + passed, kind, timestamp, captured);
-                let expected = duration(BEGIN) + passed;
-                // A packet of the same timestamp as before stands where that one stood.
-                prop_assert!(time.abs_diff(expected) <= duration(ASTRAY) + passed);
+                prop_assert!(time <= highest + passed + duration(ASTRAY));
+                highest = highest.max(time);
+                prop_assert!(time >= duration(BEGIN - ASTRAY), "there is no time before zero");
             }
         }
     }
