@@ -326,8 +326,9 @@ impl Client {
             && self.next_picture <= now
         {
             let timestamp = self.timestamp(self.next_picture + picture, 90);
-            // Each source has a clock of its own.
-            let timestamp = timestamp.wrapping_add(u32::from(self.source).wrapping_mul(SOURCES));
+            // Each of the two sources, between which it switches, has a clock of its own.
+            let clock = u32::from(self.source % 2) * SOURCES;
+            let timestamp = timestamp.wrapping_add(clock);
             self.next_picture = next_after(now, self.next_picture, picture);
             self.pictures += 1;
             let number = self.marked(self.pictures);

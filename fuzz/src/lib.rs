@@ -1,6 +1,7 @@
 //! The simulator: a machine, clients and the network between them, all in virtual time.
 //!
-//! A [`World`] has one `Sfu` and any number of [`Client`]s. It jumps from one moment at which
+//! A [`World`] has one `Sfu` and any number of [`Client`]s, and of [`RtmpClient`]s behind a [`Front`].
+//! It jumps from one moment at which
 //! something happens to the next; nothing sleeps, and a seed decides everything.
 
 #![deny(unsafe_code)]
@@ -15,6 +16,7 @@ mod encoder;
 mod journals;
 mod media;
 mod network;
+mod rtmp;
 pub mod simulator;
 pub mod targets;
 mod world;
@@ -25,7 +27,8 @@ pub use encoder::Encoder;
 pub use journals::{with_format, with_header};
 pub use media::{Codec, Kinds, Pace, Stamp, audio_payload, mark_of, stamp_of, video_payloads};
 pub use network::{Bursts, Network};
-pub use world::{ClientKey, Intruder, World, scripted_call};
+pub use rtmp::{Breach, Camera, Part, RtmpClient, Shown, Speech};
+pub use world::{Brought, ClientKey, Front, Intruder, Line, Said, World, scripted_call};
 
 /// Replaces the C library's `getrandom` in an executable: the standard library takes the keys of its
 /// hash maps from it, and str0m walks such maps where it puts reports into one datagram.

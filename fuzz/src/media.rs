@@ -56,6 +56,13 @@ impl Kinds {
     };
 }
 
+/// The parameter sets of H.264 pictures: constrained baseline, 16 by 16, shown as they are decoded.
+pub(crate) const PARAMETERS: (&[u8], &[u8]) =
+    (&[0x67, 0x42, 0xe0, 0x1f, 0xdd, 0xe4], &[0x68, 0xce, 0x3c]);
+
+/// The first mark of encoders by RTMP.
+pub(crate) const RTMP: u32 = 1 << 31;
+
 /// Twenty milliseconds of sound, marked with its number.
 pub fn audio_payload(number: u64) -> Vec<u8> {
     let mut payload = vec![0x78];
@@ -73,9 +80,10 @@ pub fn video_payloads(codec: Codec, number: u64, key: bool) -> Vec<Vec<u8>> {
         Codec::H264 => {
             if key {
                 // STAP-A of a sequence and a picture parameter set (RFC 6184 §5.7.1).
-                payloads.push(vec![
-                    0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 3, 0x68, 0xce, 0x3c,
-                ]);
+                let (sps, pps) = PARAMETERS;
+                let length = |set: &[u8]| [0, set.len() as u8];
+                let sets = [&length(sps), sps, &length(pps), pps];
+                payloads.push([&[0x78][..], &sets.concat()].concat());
             }
             let kind = if key { 5 } else { 1 };
             for index in 0..packets {
@@ -116,7 +124,7 @@ pub struct Stamp {
 fn stamp_at(payload: &[u8]) -> Option<usize> {
     match payload {
         [0x78, ..] if payload.len() < 80 => None,
-        [0x78, ..] => Some(1),
+        [0x78 | 0x58, ..] => Some(1),
         [0x7c, ..] => Some(2),
         _ => Some(4),
     }

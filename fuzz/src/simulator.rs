@@ -12,6 +12,8 @@ mod life;
 mod model;
 mod options;
 mod requests;
+mod rtmp;
+mod screens;
 mod shrink;
 mod streams;
 
@@ -40,6 +42,10 @@ pub struct Outcome {
     pub relayed: u64,
     /// Pictures that were shown.
     pub pictures: u64,
+    /// Pictures that players by RTMP have got.
+    pub screened: u64,
+    /// Packets of encoders by RTMP.
+    pub brought: u64,
 }
 
 /// A world in which something was not as it must be.

@@ -1,5 +1,8 @@
 //! A machine, its clients and the network between them.
 
+mod front;
+mod pipe;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -17,6 +20,7 @@ use crate::client::Client;
 use crate::encoder::Encoder;
 use crate::media::Kinds;
 use crate::network::{Link, Network};
+pub use front::{Brought, Front, Line, Said};
 
 /// Which client of a world.
 pub type ClientKey = usize;
@@ -57,6 +61,8 @@ pub struct World {
     pub events: Vec<Event>,
     /// Publishers that are not browsers, by the mark of their payloads.
     pub encoders: BTreeMap<u32, Encoder>,
+    /// What stands before the machine for clients by RTMP.
+    pub front: Front,
     /// Packets that sinks were given, and when, oldest first.
     pub sunk: Vec<(Instant, SinkPacket)>,
     addresses: BTreeMap<SocketAddr, ClientKey>,
@@ -144,6 +150,7 @@ impl World {
             network: Network::default(),
             clients: Vec::new(),
             events: Vec::new(),
+            front: Front::default(),
             sunk: Vec::new(),
             encoders: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -375,7 +382,8 @@ impl World {
         let clients = self.clients.iter().filter(|client| !client.unplugged);
         let client = clients.map(Client::deadline).min();
         let encoder = self.encoders.values().map(Encoder::deadline).min();
-        [machine, flight, client, encoder]
+        let front = self.front.deadline(self.now);
+        [machine, flight, client, encoder, front]
             .into_iter()
             .flatten()
             .min()
@@ -450,6 +458,7 @@ impl World {
             self.drain();
         }
         self.encode(now);
+        self.run_front();
         for key in 0..self.clients.len() {
             if !self.clients[key].unplugged && self.clients[key].deadline() <= now {
                 let sent = self.clients[key].handle_timeout(now);
@@ -481,10 +490,12 @@ impl World {
         }
         while let Some(event) = self.sfu.poll_event() {
             self.note(format!("{event:?}").as_bytes());
+            self.front.tell(event.client, &event.news);
             self.events.push(event);
         }
         while let Some(packet) = self.sfu.poll_media() {
             self.note(format!("{packet:?}").as_bytes());
+            self.front.give(&packet);
             self.sunk.push((self.now, packet));
         }
         if self.exchange() {

@@ -16,6 +16,9 @@ const SHARD: u64 = 50;
 const FOUND: &[(u64, &str)] = &[
     (333, "a handshake went on to where its client was no longer"),
     (438, "a handshake went on to where its client was no longer"),
+    (497, "a player by RTMP got the sound in two codecs"),
+    (203, "what was held up stopped the clock of players by RTMP"),
+    (459, "what began late stopped the clock of players by RTMP"),
 ];
 
 fn run(seed: u64) -> Outcome {
@@ -34,6 +37,10 @@ fn shard(number: u64) {
     assert!(forwarded > 20_000, "{forwarded} packets in all of them");
     let relayed: u64 = outcomes.iter().map(|outcome| outcome.relayed).sum();
     assert!(relayed > 2_000, "{relayed} packets between machines");
+    let brought: u64 = outcomes.iter().map(|outcome| outcome.brought).sum();
+    assert!(brought > 20_000, "{brought} packets of encoders by RTMP");
+    let screened: u64 = outcomes.iter().map(|outcome| outcome.screened).sum();
+    assert!(screened > 5_000, "{screened} pictures for players by RTMP");
 }
 
 macro_rules! shards {

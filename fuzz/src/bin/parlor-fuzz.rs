@@ -61,8 +61,10 @@ fn run(seed: u64, only: Option<&[usize]>) -> bool {
     match simulator::run(seed, only, None) {
         Ok(outcome) => {
             let (forwarded, pictures) = (outcome.forwarded, outcome.pictures);
+            let (brought, screened) = (outcome.brought, outcome.screened);
             println!(
-                "{} seed {seed}: {forwarded} packets, {pictures} pictures",
+                "{} seed {seed}: {forwarded} packets, {pictures} pictures; \
+                 by RTMP {brought} packets, {screened} pictures",
                 outcome.digest
             );
             true

@@ -12,7 +12,7 @@ use crate::media::{Stamp, stamp_of};
 use crate::world::{ClientKey, World};
 
 /// A picture is shown still, if the latest one is not older.
-const STILL: Duration = Duration::from_millis(1_500);
+pub(super) const STILL: Duration = Duration::from_millis(1_500);
 /// How much less may lie between two packets when they come than when they left.
 const SLACK: Duration = Duration::from_secs(10);
 /// First numbers are below: a receiver's rollover counter begins with them.
@@ -29,11 +29,11 @@ impl Life {
         self.people.values().flat_map(|it| it.streams.values())
     }
 
-    fn publication(&self, mark: u32) -> Option<&Stream> {
+    pub(super) fn publication(&self, mark: u32) -> Option<&Stream> {
         self.streams().find(|stream| stream.mark() == Some(mark))
     }
 
-    fn is_up(&self, stream: &Stream) -> bool {
+    pub(super) fn is_up(&self, stream: &Stream) -> bool {
         let connected = stream
             .connection()
             .is_none_or(|key| self.world.clients[key].connected && !self.world.clients[key].closed);
@@ -58,7 +58,10 @@ impl Life {
         let clients = clients.map(|(key, client)| (key as u32, client.pictures));
         let encoders = self.world.encoders.iter();
         let encoders = encoders.map(|(mark, encoder)| (*mark, encoder.pictures()));
-        clients.chain(encoders).collect()
+        let lines = self.world.front.lines.values();
+        let cameras = lines.filter_map(|line| line.client.camera.as_ref());
+        let cameras = cameras.map(|camera| (camera.mark, camera.pictures));
+        clients.chain(encoders).chain(cameras).collect()
     }
 
     /// Asserts that those who were connected when the faults ended have pictures that were sent
@@ -134,7 +137,9 @@ impl Life {
                     "a kind that is not sent in {:?}",
                     publication.spot
                 );
-                check_stream(&packets, playing);
+                let brought = self.world.front.brought.get(&playing.publisher);
+                let brought = brought.map(|brought| &brought[usize::from(video)]);
+                check_stream(&packets, playing, brought);
             }
         }
     }
@@ -142,7 +147,7 @@ impl Life {
     fn packets(&self, playing: &Playing, video: bool) -> Vec<&Received> {
         match playing.way {
             Way::Connection(key) => self.world.clients[key].received(video),
-            Way::Sink | Way::Encoder(_) => {
+            Way::Sink | Way::Encoder(_) | Way::Camera(_) => {
                 let sunk = self.sunk.get(&playing.owner);
                 let sunk = sunk.map(Vec::as_slice).unwrap_or_default();
                 sunk.iter().filter(|packet| packet.video == video).collect()
@@ -224,14 +229,23 @@ impl Life {
             | Fault::Echo
             | Fault::Keep
             | Fault::Spin
-            | Fault::Forget => {}
+            | Fault::Forget
+            | Fault::Headless
+            | Fault::Tear
+            | Fault::Rewind
+            | Fault::Drift
+            | Fault::Stray
+            | Fault::Dark
+            | Fault::Linger => {}
         }
     }
 }
 
 /// Asserts that packets are one stream of one publisher: each number once, and the numbers and
-/// times those of the publisher, moved.
-fn check_stream(packets: &[&Received], playing: &Playing) {
+/// times those of the publisher, moved. Those of an encoder by RTMP are numbered as they were
+/// brought to the machine.
+fn check_stream(packets: &[&Received], playing: &Playing, brought: Option<&BTreeMap<u64, u64>>) {
+    let place = |stamp: Stamp| brought.map_or(stamp.sequence, |it| it[&stamp.sequence]);
     let mut stamped: Vec<(u64, u32, Stamp, Instant)> = Vec::new();
     let mut numbers = BTreeSet::new();
     for packet in packets {
@@ -261,7 +275,7 @@ fn check_stream(packets: &[&Received], playing: &Playing) {
         if before.source == after.source {
             assert_eq!(
                 s1 - s0,
-                after.sequence - before.sequence,
+                place(after) - place(before),
                 "the numbers hide a loss, or show one that is none: {playing:?}: {pair:?}"
             );
             assert_eq!(

@@ -25,11 +25,25 @@ pub enum Fault {
     Spin,
     /// Something that went in is not in the journal.
     Forget,
+    /// A player by RTMP gets no headers.
+    Headless,
+    /// A picture is missing for a player by RTMP.
+    Tear,
+    /// A timestamp goes back for a player by RTMP.
+    Rewind,
+    /// Pictures go astray for a player by RTMP.
+    Drift,
+    /// A player by RTMP gets what is another publisher's.
+    Stray,
+    /// No picture comes to a player by RTMP after the faults have healed.
+    Dark,
+    /// A connection by RTMP that is cut is kept.
+    Linger,
 }
 
 impl Fault {
     /// All defects, with a part of what is to be said of each.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 18] = [
         (Self::Drop, "although nothing was lost"),
         (Self::Hide, "the numbers hide a loss"),
         (Self::Repeat, "a number comes twice"),
@@ -41,5 +55,12 @@ impl Fault {
         (Self::Keep, "is left"),
         (Self::Spin, "livelock"),
         (Self::Forget, "the journal does not verify"),
+        (Self::Headless, "it comes before its header"),
+        (Self::Tear, "a picture without the one before"),
+        (Self::Rewind, "a timestamp goes back"),
+        (Self::Drift, "from where it was captured"),
+        (Self::Stray, "media of another stream"),
+        (Self::Dark, "is dark"),
+        (Self::Linger, "is left"),
     ];
 }

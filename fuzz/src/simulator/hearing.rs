@@ -1,6 +1,6 @@
 //! What clients are told, and whether it is what is so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use parlor_core::{ClientId, Counters, EndReason, Event, MediaId, News};
 
@@ -14,17 +14,24 @@ pub(super) type Owner = (ClientId, MediaId);
 impl Life {
     /// Follows what the machine tells, and asserts that it tells only what can be.
     pub(super) fn hear(&mut self) {
-        let mut events = std::mem::take(&mut self.world.events);
-        let joined = |event: &Event| matches!(event.news, News::Joined { .. });
+        let mut events: Vec<_> = std::mem::take(&mut self.world.events)
+            .into_iter()
+            .enumerate()
+            .collect();
+        let joined = |(_, event): &(usize, Event)| matches!(event.news, News::Joined { .. });
         match self.fault {
             Some(Fault::Silence) => events.retain(|event| !joined(event)),
             Some(Fault::Echo) => {
-                let echoes: Vec<Event> = events.iter().filter(|it| joined(it)).cloned().collect();
+                let echoes: Vec<_> = events.iter().filter(|it| joined(it)).cloned().collect();
                 events.extend(echoes);
             }
             _ => {}
         }
-        for Event { client, news } in events {
+        let mut log = VecDeque::from(std::mem::take(&mut self.world.front.log));
+        for (at, Event { client, news }) in events {
+            while let Some((_, when, said)) = log.pop_front_if(|(before, ..)| *before <= at) {
+                self.follow(when, said);
+            }
             let ClientId(id) = client;
             assert!(
                 self.people.contains_key(&id),
@@ -41,6 +48,10 @@ impl Life {
             }
             self.hear_one(id, news);
         }
+        for (_, when, said) in log {
+            self.follow(when, said);
+        }
+        self.look();
         assert_eq!(self.expected, [], "what was to be told");
         for (at, packet) in std::mem::take(&mut self.world.sunk) {
             let owner = (packet.client, packet.media);
@@ -87,7 +98,10 @@ impl Life {
                 name,
             } => {
                 let streams = seen(person, Spot::of(&room)).get_mut(identity.as_str());
-                assert!(streams.expect("is there").insert(name.to_string()));
+                let Some(streams) = streams else {
+                    unreachable!("{identity} publishes, who is not there as p{id} sees it")
+                };
+                assert!(streams.insert(name.to_string()), "{name} comes twice");
             }
             News::Unpublished {
                 room,

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use parlor_core::{Config, Limits, News, Team, limits};
+use parlor_core::{ClientId, Config, Limits, News, Team, limits};
 use parlor_journal::{Cut, Ending, Reader, Record, Replay};
 
 use super::draw::Draw;
 use super::faults::Fault;
 use super::model::{Person, Playing, Published, Sunk};
 use super::options::{Kind, Options, Plan, Step};
+use super::rtmp::{Cast, Cause};
+use super::screens::Screen;
 use super::{Outcome, checks};
 use crate::network::{Bursts, Network};
 use crate::world::World;
 
 /// What happened lately, for the report of a failure.
-const TRAIL: usize = 60;
+const TRAIL: usize = 100;
 /// When everybody has pictures again, once the network is as it should be.
 const HEALED: Duration = Duration::from_secs(5);
 /// When whoever has not connected by then has been given up.
@@ -39,9 +41,19 @@ pub(super) struct Life {
     pub(super) sunk: Sunk,
     /// News that must come, with their clients.
     pub(super) expected: Vec<(u64, News)>,
+    /// Encoders by RTMP so far.
+    pub(super) cameras: u32,
+    /// What may be said of each connection by RTMP.
+    pub(super) causes: BTreeMap<ClientId, Cause>,
+    /// Which broadcast has which stream.
+    pub(super) casts: BTreeMap<Cast, ClientId>,
+    /// What each player by RTMP has got.
+    pub(super) screens: BTreeMap<ClientId, Screen>,
+    /// Pictures that players by RTMP have got.
+    pub(super) screened: u64,
     /// The network is not as it should be, or was not when what is on its way was sent.
     pub(super) rough: bool,
-    begun: Instant,
+    pub(super) begun: Instant,
     pub(super) trail: VecDeque<String>,
 }
 
@@ -66,6 +78,7 @@ impl Life {
         let mut world = World::recorded(seed, base, config);
         world.turn = options.turn;
         world.parts = options.part.is_some();
+        world.front.config.takeover = options.takeover;
         if options.unnamed {
             world.edit_offer = Some(without_sources);
         }
@@ -79,6 +92,11 @@ impl Life {
             published: BTreeMap::new(),
             sunk: BTreeMap::new(),
             expected: Vec::new(),
+            cameras: 0,
+            causes: BTreeMap::new(),
+            casts: BTreeMap::new(),
+            screens: BTreeMap::new(),
+            screened: 0,
             rough: false,
             begun: base,
             trail: VecDeque::new(),
@@ -103,6 +121,15 @@ impl Life {
                 .sum(),
             relayed: self.world.sfu.counters().relayed,
             pictures: checks::pictures(&self.world),
+            screened: self.screened,
+            brought: self
+                .world
+                .front
+                .brought
+                .values()
+                .flatten()
+                .map(BTreeMap::len)
+                .sum::<usize>() as u64,
         }
     }
 
@@ -144,6 +171,14 @@ impl Life {
             Kind::Data => self.data(id, draw),
             Kind::Stall => self.stall(draw),
             Kind::Weather => self.weather(draw),
+            Kind::DialEncoder => self.dial_encoder(draw),
+            Kind::DialPlayer => self.dial_player(draw),
+            Kind::HangUp => self.hang_up(draw),
+            Kind::CutLine => self.cut_line(draw),
+            Kind::Vanish => self.vanish(draw),
+            Kind::StallLine => self.stall_line(draw),
+            Kind::Jump => self.jump(draw),
+            Kind::Breach => self.breach(draw),
         }
         self.hear();
         self.compare();
@@ -151,7 +186,10 @@ impl Life {
 
     /// Somebody who is not gone.
     fn someone(&self, draw: &mut Draw) -> u64 {
-        let here = self.people.iter().filter(|(_, it)| it.noticed.is_none());
+        let here = self
+            .people
+            .iter()
+            .filter(|(id, it)| it.noticed.is_none() && !Self::is_rtmp(**id));
         let here: Vec<u64> = here.map(|(id, _)| *id).collect();
         draw.of(&here)
     }
@@ -222,6 +260,9 @@ impl Life {
                 stream.troubled = true;
             }
         }
+        for cause in self.causes.values_mut() {
+            cause.troubled = true;
+        }
     }
 
     /// The faults end: everybody has pictures again in time, and then nothing is lost.
@@ -229,6 +270,8 @@ impl Life {
         self.note(format_args!("the faults end"));
         self.world.network = Network::default();
         self.world.relay_is_full = false;
+        self.world.heal_front();
+        self.hear();
         for client in &mut self.world.clients {
             client.cut = false;
         }
@@ -241,14 +284,19 @@ impl Life {
             self.hear();
         }
         let connected = self.shown_streams();
+        let screens = self.screens_on();
         let numbers = self.numbers();
         self.pass(HEALED);
         self.check_pictures(&connected, &numbers);
+        self.check_screens(&screens, &numbers);
         self.pass(SETTLED);
         self.check_settled();
+        self.check_lines();
         self.forget_received();
         let from = self.world.now + Duration::from_millis(500);
+        let screens = self.screen_counts();
         self.pass(LOSSLESS);
+        self.check_screens_lossless(&screens, LOSSLESS);
         self.plant();
         self.check_lossless(from);
         self.check_received();
@@ -257,6 +305,7 @@ impl Life {
     /// All leave, and nothing is left of them.
     fn end(&mut self) {
         self.note(format_args!("all leave"));
+        self.cut_lines();
         let mut ids: Vec<u64> = self.people.keys().copied().collect();
         if self.fault == Some(Fault::Keep) {
             let here = |id: &u64| {
@@ -270,6 +319,8 @@ impl Life {
             self.disconnect(id);
             self.hear();
         }
+        self.world.run_for(Duration::ZERO);
+        self.hear();
         self.check_empty();
         for client in &mut self.world.clients {
             client.unplugged = true;
@@ -287,6 +338,7 @@ impl Life {
         for machine in self.world.machines() {
             machine.check_empty();
         }
+        assert!(self.world.front.is_empty(), "something of RTMP is left");
     }
 
     fn check_journals(&mut self) {

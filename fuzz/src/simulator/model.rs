@@ -48,6 +48,8 @@ impl Spot {
 pub(super) enum Way {
     Connection(ClientKey),
     Encoder(u32),
+    /// By RTMP.
+    Camera(u32),
     Sink,
 }
 
@@ -74,7 +76,7 @@ impl Stream {
     pub(super) fn mark(&self) -> Option<u32> {
         match (self.plays, self.way) {
             (None, Way::Connection(key)) => Some(key as u32),
-            (None, Way::Encoder(mark)) => Some(mark),
+            (None, Way::Encoder(mark) | Way::Camera(mark)) => Some(mark),
             (None, Way::Sink) | (Some(_), _) => None,
         }
     }
@@ -82,7 +84,7 @@ impl Stream {
     pub(super) fn connection(&self) -> Option<ClientKey> {
         match self.way {
             Way::Connection(key) => Some(key),
-            Way::Encoder(_) | Way::Sink => None,
+            Way::Encoder(_) | Way::Camera(_) | Way::Sink => None,
         }
     }
 }
@@ -160,8 +162,8 @@ pub(super) fn common(sent: Kinds, offered: Kinds) -> Option<Kinds> {
 }
 
 /// The same for a sink, which refuses a part and takes the rest.
-pub(super) fn taken(sent: Kinds, audio: bool, video: Option<Codec>) -> Option<Kinds> {
-    let video = sent.video.filter(|sent| Some(*sent) == video);
+pub(super) fn taken(sent: Kinds, audio: bool, video: &[Codec]) -> Option<Kinds> {
+    let video = sent.video.filter(|sent| video.contains(sent));
     let audio = sent.audio && audio;
     (audio || video.is_some()).then_some(Kinds { audio, video })
 }

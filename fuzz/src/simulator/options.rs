@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use parlor_rtmp::Takeover;
+
 use super::draw::Draw;
 use crate::media::{Codec, Pace};
 
@@ -56,6 +58,22 @@ pub enum Kind {
     Stall,
     /// The network changes.
     Weather,
+    /// Connect by RTMP to publish.
+    DialEncoder,
+    /// Connect by RTMP to play.
+    DialPlayer,
+    /// End what was done by RTMP, and the connection.
+    HangUp,
+    /// A connection by RTMP is cut, and the server is told.
+    CutLine,
+    /// A connection by RTMP is gone, and nobody tells the server.
+    Vanish,
+    /// Nothing arrives by a connection of RTMP in one direction, or goes on doing so.
+    StallLine,
+    /// The clock of an encoder by RTMP goes on from elsewhere.
+    Jump,
+    /// A client by RTMP breaks the protocol.
+    Breach,
 }
 
 /// All kinds, with whether each world has them.
@@ -84,6 +102,18 @@ const KINDS: [(Kind, bool); 24] = [
     (Kind::Data, false),
     (Kind::Stall, false),
     (Kind::Weather, false),
+];
+
+/// What may happen by RTMP, with whether each world that has RTMP has it.
+const RTMP: [(Kind, bool); 8] = [
+    (Kind::DialEncoder, true),
+    (Kind::DialPlayer, true),
+    (Kind::HangUp, false),
+    (Kind::CutLine, false),
+    (Kind::Vanish, false),
+    (Kind::StallLine, false),
+    (Kind::Jump, false),
+    (Kind::Breach, false),
 ];
 
 /// What a network may do in a world.
@@ -132,6 +162,10 @@ pub struct Options {
     pub part: Option<usize>,
     /// Players of one publication, beyond which a second machine has them; none is there otherwise.
     pub relay_after: Option<usize>,
+    /// What may happen by RTMP, and how often; in a world without it nothing.
+    pub rtmp: Vec<(Kind, usize)>,
+    /// When an encoder by RTMP loses its name to another one.
+    pub takeover: Takeover,
 }
 
 /// One step: what happens, and the seed of all that is drawn for it.
@@ -173,7 +207,8 @@ impl Options {
         let codecs: &[&[Codec]] = &[&[Codec::H264], &[Codec::Vp8], &[Codec::H264, Codec::Vp8]];
         // Drawn apart: the rest of a world is the same, whatever these are.
         let mut apart = Draw::new(!seed);
-        let options = Self {
+        let mut rtmp = Draw::new(seed ^ u64::from(u32::from_be_bytes(*b"RTMP")));
+        let mut options = Self {
             people,
             rooms: 1 + draw.below(3),
             steps,
@@ -192,8 +227,17 @@ impl Options {
             turn: Duration::from_millis(apart.of(&[0, 0, 4, 30])),
             relay_after: apart.of(&[None, None, Some(0), Some(1), Some(2)]),
             part: apart.of(&[None, Some(400), Some(1_500)]),
+            rtmp: by_rtmp(&mut rtmp),
+            takeover: rtmp.of(&[
+                Takeover::Silent,
+                Takeover::Silent,
+                Takeover::Always,
+                Takeover::Never,
+            ]),
         };
         let plan = options.plan(&mut draw);
+        let plan = options.with_rtmp(plan, &mut rtmp);
+        options.steps = plan.0.len();
         (options, plan)
     }
 
@@ -217,13 +261,48 @@ impl Options {
         Plan(steps)
     }
 
-    fn kind(&self, mut at: usize) -> Kind {
-        for (kind, weight) in &self.kinds {
-            match at.checked_sub(*weight) {
-                Some(rest) => at = rest,
-                None => return *kind,
+    fn kind(&self, at: usize) -> Kind {
+        pick(&self.kinds, at).unwrap_or(Kind::Join)
+    }
+
+    /// What happens by RTMP, among the rest.
+    fn with_rtmp(&self, Plan(rest): Plan, draw: &mut Draw) -> Plan {
+        let total: usize = self.rtmp.iter().map(|(_, weight)| weight).sum();
+        let mut steps = Vec::new();
+        for step in rest {
+            steps.push(step);
+            if !draw.once_in(3)
+                && let Some(kind) = pick(&self.rtmp, draw.below(total))
+            {
+                steps.push(Step {
+                    kind,
+                    seed: draw.u64(),
+                    pause: Duration::from_millis(draw.of(&self.pauses)),
+                });
             }
         }
-        Kind::Join
+        Plan(steps)
     }
+}
+
+fn by_rtmp(draw: &mut Draw) -> Vec<(Kind, usize)> {
+    if draw.once_in(3) {
+        return Vec::new();
+    }
+    let kinds = RTMP.iter().filter_map(|(kind, always)| {
+        let weight = draw.below(2) + 1;
+        (*always || draw.once_in(2)).then_some((*kind, weight + 3 * usize::from(*always)))
+    });
+    kinds.collect()
+}
+
+/// The one of some kinds at a place below the sum of their weights.
+fn pick(kinds: &[(Kind, usize)], mut at: usize) -> Option<Kind> {
+    for (kind, weight) in kinds {
+        match at.checked_sub(*weight) {
+            Some(rest) => at = rest,
+            None => return Some(*kind),
+        }
+    }
+    None
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use parlor_core::{ClientId, Identity, MediaId, MediaKind, News, Reply, Request, RequestError};
+use parlor_core::{
+    ClientId, Identity, MediaId, MediaKind, News, Reply, Request, RequestError, RoomName,
+};
 
 use super::draw::Draw;
 use super::life::Life;
@@ -40,7 +42,7 @@ impl Life {
         let room = spot.room().expect("a room");
         let resume = replaces.map(|old| self.people[&old].rooms[&spot].token.clone());
         let request = Request::Join {
-            room: room.clone(),
+            room,
             identity: Identity::new(&identity).expect("a name"),
             resume,
         };
@@ -48,6 +50,19 @@ impl Life {
             "{id} joins {spot:?} as {identity}, for {replaces:?}"
         ));
         let reply = self.world.request(id, request);
+        self.joined(id, spot, replaces, reply);
+    }
+
+    /// Asserts that entering a room was allowed or refused as it must be, and follows it.
+    pub(super) fn joined(
+        &mut self,
+        id: u64,
+        spot: Spot,
+        replaces: Option<u64>,
+        reply: Result<Reply, RequestError>,
+    ) {
+        let room = spot.room().expect("a room");
+        let identity = self.people[&id].identity.clone();
         let taken = self.people.iter().any(|(other, it)| {
             *other != id
                 && Some(*other) != replaces
@@ -89,7 +104,10 @@ impl Life {
 
     /// Somebody comes back as another client, in all rooms.
     pub(super) fn resume(&mut self, draw: &mut Draw) {
-        let placed = self.people.iter().filter(|(_, it)| !it.rooms.is_empty());
+        let placed = self
+            .people
+            .iter()
+            .filter(|(id, it)| !it.rooms.is_empty() && !Self::is_rtmp(**id));
         let placed: Vec<u64> = placed.map(|(id, _)| *id).collect();
         if placed.is_empty() {
             return;
@@ -117,9 +135,15 @@ impl Life {
         let Some(room) = self.own_spot(id, draw).room() else {
             return;
         };
-        let spot = Spot::of(&room);
-        self.note(format_args!("{id} leaves {spot:?}"));
-        let reply = self.world.request(id, Request::Leave { room });
+        self.note(format_args!("{id} leaves {room:?}"));
+        let request = Request::Leave { room: room.clone() };
+        let reply = self.world.request(id, request);
+        self.left(id, &room, &reply);
+    }
+
+    /// Asserts that leaving a room was allowed or refused as it must be, and follows it.
+    pub(super) fn left(&mut self, id: u64, room: &RoomName, reply: &Result<Reply, RequestError>) {
+        let spot = Spot::of(room);
         let was_there = self.person(id).rooms.remove(&spot).is_some();
         assert_eq!(reply.is_ok(), was_there, "{reply:?}");
         if was_there {
@@ -135,8 +159,8 @@ impl Life {
         self.people.remove(&id);
         if self
             .people
-            .values()
-            .filter(|it| it.noticed.is_none())
+            .iter()
+            .filter(|(id, it)| it.noticed.is_none() && !Self::is_rtmp(**id))
             .count()
             < self.options.people
         {
@@ -185,7 +209,7 @@ impl Life {
                 super::model::Way::Encoder(mark) => {
                     self.world.encoders.remove(&mark);
                 }
-                super::model::Way::Sink => {}
+                super::model::Way::Camera(_) | super::model::Way::Sink => {}
             }
         }
     }
@@ -242,7 +266,8 @@ impl Life {
         let Some(room) = spot.room() else { return };
         let text = format!("{}", draw.u64());
         let to = draw.once_in(2).then(|| {
-            let all: Vec<u64> = self.people.keys().copied().collect();
+            let named = self.people.iter().filter(|(_, it)| !it.identity.is_empty());
+            let all: Vec<u64> = named.map(|(id, _)| *id).collect();
             draw.of(&all)
         });
         let identity = |id: u64| self.people[&id].identity.clone();

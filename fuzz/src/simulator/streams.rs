@@ -67,7 +67,7 @@ impl Life {
     }
 
     /// Asserts that publishing was allowed or refused as it must be.
-    fn check_publish(
+    pub(super) fn check_publish(
         &self,
         id: u64,
         spot: Spot,
@@ -120,7 +120,7 @@ impl Life {
     }
 
     /// Mostly a publication that is there.
-    fn target(&self, id: u64, draw: &mut Draw, anywhere: bool) -> (Spot, String) {
+    pub(super) fn target(&self, id: u64, draw: &mut Draw, anywhere: bool) -> (Spot, String) {
         let streams = self.people.values().flat_map(|it| it.streams.values());
         let there = streams.filter(|stream| {
             stream.plays.is_none() && (anywhere || self.people[&id].may_act(stream.spot))
@@ -240,11 +240,40 @@ impl Life {
             }],
         };
         let reply = self.world.request(id, request);
+        self.sunk(owner, (spot, &name), found, (audio, &[video]), reply);
+    }
+
+    /// What a broadcast has asked for.
+    pub(super) fn sunk_by(
+        &mut self,
+        owner: super::hearing::Owner,
+        (spot, name): (Spot, &str),
+        video: &[VideoCodec],
+        reply: Result<Reply, RequestError>,
+    ) {
+        let found = self.target_of(spot, name, spot != Spot::Open);
+        let video = video.iter().map(|codec| match codec {
+            VideoCodec::H264 => Codec::H264,
+            VideoCodec::Vp8 => Codec::Vp8,
+        });
+        let video: Vec<Codec> = video.collect();
+        self.sunk(owner, (spot, name), found, (true, &video), reply);
+    }
+
+    /// Asserts that a sink was allowed or refused as it must be, and notes what is played.
+    fn sunk(
+        &mut self,
+        owner: super::hearing::Owner,
+        (spot, name): (Spot, &str),
+        found: Option<(u32, Kinds, Muted)>,
+        (audio, video): (bool, &[Codec]),
+        reply: Result<Reply, RequestError>,
+    ) {
         let Some((mark, sent, muted)) = found else {
             assert_eq!(reply, Err(RequestError::NoSuchPublication));
             return;
         };
-        let Some(kinds) = taken(sent, audio, Some(video)) else {
+        let Some(kinds) = taken(sent, audio, video) else {
             assert_eq!(reply, Err(RequestError::NoCommonCodecs));
             return;
         };
@@ -252,12 +281,12 @@ impl Life {
             unreachable!("{reply:?}")
         };
         assert_eq!(told, muted);
-        let mut stream = stream(spot, &name, Way::Sink, kinds, Some(mark));
+        let mut stream = stream(spot, name, Way::Sink, kinds, Some(mark));
         stream.muted = muted;
         self.begin(owner, stream);
     }
 
-    fn begin(&mut self, owner: super::hearing::Owner, mut stream: Stream) {
+    pub(super) fn begin(&mut self, owner: super::hearing::Owner, mut stream: Stream) {
         let (id, media) = owner;
         stream.troubled = self.rough;
         match (stream.plays, stream.mark()) {
@@ -268,7 +297,11 @@ impl Life {
             }),
             (None, Some(mark)) => {
                 let (spot, kinds) = (stream.spot, stream.kinds);
-                self.published.insert(mark, Published { spot, kinds });
+                let published = self.published.entry(mark);
+                let published = published.or_insert(Published { spot, kinds });
+                // An encoder may begin again with what it has more.
+                published.kinds.audio |= kinds.audio;
+                published.kinds.video = published.kinds.video.or(kinds.video);
             }
             (None, None) => {}
         }
@@ -306,6 +339,7 @@ impl Life {
         for other in self.people.keys().copied().collect::<Vec<_>>() {
             let person = &self.people[&other];
             if other != id
+                && !Self::is_rtmp(other)
                 && person.may_act(old.spot)
                 && person.noticed.is_none()
                 && draw.once_in(2)
@@ -414,7 +448,7 @@ impl Life {
     }
 }
 
-fn stream(spot: Spot, name: &str, way: Way, kinds: Kinds, plays: Option<u32>) -> Stream {
+pub(super) fn stream(spot: Spot, name: &str, way: Way, kinds: Kinds, plays: Option<u32>) -> Stream {
     Stream {
         spot,
         name: name.to_owned(),

@@ -1,0 +1,383 @@
+//! Clients by RTMP: what they do, and what the front does for them.
+//!
+//! When a connection joins a room, publishes or leaves is up to its bytes and their way; so the
+//! model follows what the front asks the machine for, and holds it to the same as what people ask
+//! for themselves.
+
+use std::time::{Duration, Instant};
+
+use parlor_core::config::{AudioCodec, VideoCodec};
+use parlor_core::{
+    ClientId, Place, PublicationName, Reply, Request, RequestError, ResumeToken, VideoFormat,
+};
+use parlor_rtmp::Counters;
+
+use super::draw::Draw;
+use super::faults::Fault;
+use super::life::Life;
+use super::model::{Person, Spot, Way};
+use super::screens::Screen;
+use super::streams::stream;
+use crate::media::{Codec, Kinds, RTMP};
+use crate::rtmp::{Breach, Camera, RtmpClient, Speech};
+use crate::world::{Front, Said};
+
+/// Names of encoders in one place.
+const ENCODERS: usize = 3;
+/// Connections at the same time.
+const LINES: usize = 10;
+
+/// What may be said of a connection by what has happened to it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cause {
+    /// It broke the protocol.
+    pub(super) broke: bool,
+    /// What it sent or got may have been late, or lost.
+    pub(super) troubled: bool,
+    /// It has sent what was left out before anything could be announced.
+    pub(super) gathered: bool,
+    /// It has done what ends it.
+    pub(super) doomed: bool,
+    /// The mark of what it publishes.
+    pub(super) mark: Option<u32>,
+}
+
+impl Life {
+    pub(super) fn is_rtmp(id: u64) -> bool {
+        Front::is_client(ClientId(id))
+    }
+
+    /// An encoder connects.
+    pub(super) fn dial_encoder(&mut self, draw: &mut Draw) {
+        let spot = Spot::Room(draw.below(self.options.rooms));
+        let name = match draw.below(8) {
+            0 => format!("p{}", 1 + draw.below(self.options.people)),
+            _ => format!("e{}", draw.below(ENCODERS)),
+        };
+        let mark = RTMP + self.cameras;
+        self.cameras += 1;
+        let mut camera = Camera::new(self.world.now, mark, self.options.pace.picture);
+        camera.sound = draw.of(&[
+            None,
+            Some(Speech::Opus20),
+            Some(Speech::Opus60),
+            Some(Speech::Aac),
+        ]);
+        camera.video = camera.sound.is_none() || !draw.once_in(5);
+        camera.large_chunks = draw.once_in(2);
+        camera.promises = !draw.once_in(3);
+        // Timestamps wrap at 24 and at 32 bits, as far as somebody takes them to.
+        camera.first = draw.of(&[0, 12_345, 0x00ff_ffff - 5_000, u32::MAX - 5_000]);
+        self.note(format_args!("an encoder dials {spot:?}: {name} {camera:?}"));
+        let query = draw.of(&["", "?key=1"]);
+        let name = format!("{name}{query}");
+        let client = RtmpClient::new(spot.name(), &name, Some(camera), Vec::new());
+        self.dial(client);
+    }
+
+    /// A player connects.
+    pub(super) fn dial_player(&mut self, draw: &mut Draw) {
+        let (spot, mut name) = self.target(0, draw, true);
+        if spot != Spot::Open && draw.once_in(2) {
+            let owner = self.people.values().find(|it| it.rooms.contains_key(&spot));
+            name = owner.map_or(name, |owner| owner.identity.clone());
+        }
+        let codecs = draw.of::<&[&str]>(&[&[], &["Opus"], &["Opus", "vp08"], &["vp08"]]);
+        self.note(format_args!("a player dials {spot:?}: {name} {codecs:?}"));
+        let client = RtmpClient::new(spot.name(), &name, None, codecs.to_vec());
+        self.dial(client);
+    }
+
+    fn dial(&mut self, client: RtmpClient) {
+        if self.world.front.lines.len() >= LINES {
+            return;
+        }
+        let camera = client.camera.as_ref();
+        let cause = Cause {
+            broke: false,
+            doomed: false,
+            troubled: self.rough,
+            gathered: camera.is_some_and(Camera::is_gathered),
+            mark: camera.map(|camera| camera.mark),
+        };
+        let id = self.world.dial(client);
+        self.note(format_args!("it is {id:?}"));
+        self.causes.insert(id, cause);
+    }
+
+    /// One who is connected by RTMP, and has done nothing that ends it.
+    fn some_line(&mut self, draw: &mut Draw) -> Option<ClientId> {
+        let lines = self.world.front.lines.iter();
+        let lines = lines.filter(|(_, line)| line.client.is_active() && !line.is_vanished());
+        let lines: Vec<ClientId> = lines.map(|(id, _)| *id).collect();
+        (!lines.is_empty()).then(|| draw.of(&lines))
+    }
+
+    fn cause(&mut self, id: ClientId) -> &mut Cause {
+        self.causes.entry(id).or_default()
+    }
+
+    /// What a connection publishes may end at any time.
+    fn doom(&mut self, id: ClientId) {
+        self.cause(id).doomed = true;
+        if let Some(person) = self.people.get_mut(&id.0) {
+            for stream in person.streams.values_mut() {
+                stream.over = true;
+            }
+        }
+    }
+
+    pub(super) fn hang_up(&mut self, draw: &mut Draw) {
+        if let Some(id) = self.some_line(draw) {
+            self.note(format_args!("{id:?} hangs up"));
+            self.doom(id);
+            self.world.hang_up(id);
+        }
+    }
+
+    pub(super) fn cut_line(&mut self, draw: &mut Draw) {
+        if let Some(id) = self.some_line(draw) {
+            self.note(format_args!("{id:?} is cut"));
+            self.doom(id);
+            self.world.cut(id);
+        }
+    }
+
+    pub(super) fn vanish(&mut self, draw: &mut Draw) {
+        if let Some(id) = self.some_line(draw) {
+            self.note(format_args!("{id:?} vanishes"));
+            self.doom(id);
+            self.cause(id).troubled = true;
+            self.world.vanish(id);
+        }
+    }
+
+    pub(super) fn stall_line(&mut self, draw: &mut Draw) {
+        if let Some(id) = self.some_line(draw) {
+            let at_server = draw.once_in(2);
+            self.note(format_args!(
+                "{id:?} stalls, or goes on (at the server: {at_server})"
+            ));
+            self.cause(id).troubled = true;
+            self.world.stall(id, at_server);
+        }
+    }
+
+    pub(super) fn jump(&mut self, draw: &mut Draw) {
+        if let Some(id) = self.some_line(draw)
+            && let Some(line) = self.world.front.lines.get_mut(&id)
+            && let Some(camera) = &mut line.client.camera
+        {
+            camera.jump(draw.of(&[5_000, 1 << 24, 1 << 31, u32::MAX - 7_000]));
+            let first = camera.first;
+            self.note(format_args!("the clock of {id:?} begins at {first}"));
+            self.cause(id).troubled = true;
+        }
+    }
+
+    pub(super) fn breach(&mut self, draw: &mut Draw) {
+        if let Some(id) = self.some_line(draw) {
+            let breach = draw.of(&Breach::ALL);
+            self.note(format_args!("{id:?} breaks the protocol: {breach:?}"));
+            self.doom(id);
+            self.cause(id).broke = true;
+            self.world.breach(id, breach);
+        }
+    }
+
+    /// Follows what the front did.
+    pub(super) fn follow(&mut self, at: Instant, said: Said) {
+        let at = at.duration_since(self.begun).as_secs_f64();
+        self.note(format_args!("at {at:.3}: {}", brief(&said)));
+        match said {
+            Said::Asked {
+                client,
+                request,
+                reply,
+            } => self.asked(client, request, reply),
+            Said::Plays {
+                client,
+                place,
+                name,
+                vp8,
+            } => {
+                let cast = self.casts.get(&(place, name, vp8)).copied();
+                let screen = Screen::new(cast, self.plays(cast));
+                self.screens.insert(client, screen);
+            }
+            Said::Over { client, counters } => self.check_cause(client, &counters),
+        }
+    }
+
+    /// The mark of what a broadcast plays.
+    fn plays(&self, cast: Option<ClientId>) -> Option<u32> {
+        let person = self.people.get(&cast?.0)?;
+        person.streams.values().next()?.plays
+    }
+
+    fn asked(&mut self, client: ClientId, request: Request, reply: Result<Reply, RequestError>) {
+        let id = client.0;
+        match request {
+            Request::Join {
+                room,
+                identity,
+                resume,
+            } => {
+                let person = || Person::new(identity.to_string());
+                self.people.entry(id).or_insert_with(person);
+                let spot = Spot::of(&room);
+                let replaces = resume.and_then(|token| self.holder(spot, &token));
+                self.joined(id, spot, replaces, reply);
+            }
+            Request::Ingest {
+                media,
+                name,
+                audio,
+                video,
+                place,
+            } => {
+                let sent = (audio, video);
+                self.ingested((client, media), &place, name.as_str(), sent, reply);
+            }
+            Request::Sink {
+                media,
+                place,
+                name,
+                video,
+                ..
+            } => {
+                let person = || Person::new(String::new());
+                self.people.entry(id).or_insert_with(person);
+                let vp8 = video.contains(&VideoCodec::Vp8);
+                let target = (spot_of(&place), name.as_str());
+                self.sunk_by((client, media), target, &video, reply);
+                if self.people[&id].streams.is_empty() {
+                    self.people.remove(&id);
+                } else {
+                    self.casts.insert((place, name, vp8), client);
+                }
+            }
+            Request::Stop { media } => {
+                assert_eq!(reply, Ok(Reply::Done));
+                self.forget(id, |other, _| other == media.0);
+            }
+            Request::Leave { room } => self.left(id, &room, &reply),
+            Request::Disconnect => {
+                self.casts.retain(|_, cast| *cast != client);
+                if self.people.contains_key(&id) {
+                    self.forget(id, |_, _| true);
+                    self.people.remove(&id);
+                }
+            }
+            Request::WantKeyframe { .. } => assert_eq!(reply, Ok(Reply::Done)),
+            Request::Publish { .. }
+            | Request::Subscribe { .. }
+            | Request::Watch { .. }
+            | Request::Find { .. }
+            | Request::SetMuted { .. }
+            | Request::SendData { .. }
+            | Request::SendMessage { .. } => unreachable!("nobody asks so by RTMP"),
+        }
+    }
+
+    fn holder(&self, spot: Spot, token: &ResumeToken) -> Option<u64> {
+        let mut people = self.people.iter();
+        let holds = |it: &Person| it.rooms.get(&spot).is_some_and(|it| it.token == *token);
+        people.find(|(_, it)| holds(it)).map(|(id, _)| *id)
+    }
+
+    fn ingested(
+        &mut self,
+        owner: super::hearing::Owner,
+        place: &Place,
+        name: &str,
+        (audio, video): (Option<AudioCodec>, Option<VideoFormat>),
+        reply: Result<Reply, RequestError>,
+    ) {
+        let (client, spot) = (owner.0, spot_of(place));
+        if !self.check_publish(client.0, spot, name, &reply.map(drop)) {
+            return;
+        }
+        let cause = self.causes[&client];
+        let mark = cause.mark.expect("an encoder");
+        let kinds = Kinds {
+            audio: audio.is_some(),
+            video: video.map(|_| Codec::H264),
+        };
+        let mut stream = stream(spot, name, Way::Camera(mark), kinds, None);
+        stream.over = cause.doomed;
+        self.begin(owner, stream);
+    }
+
+    /// Asserts that a connection has counted only what has a cause.
+    fn check_cause(&mut self, client: ClientId, counters: &Counters) {
+        self.screens.remove(&client);
+        let cause = self.causes.remove(&client).unwrap_or_default();
+        let Counters {
+            faults,
+            malformed,
+            timeouts,
+            silent,
+            not_reading,
+            cut,
+            left_out,
+            ..
+        } = *counters;
+        let own = faults + malformed;
+        assert!(
+            own == 0 || cause.broke,
+            "{client:?} is to blame: {counters:?}"
+        );
+        let left_out = if cause.gathered { 0 } else { left_out };
+        let late = timeouts + silent + not_reading + cut + left_out;
+        assert!(
+            late == 0 || cause.troubled || cause.broke,
+            "{client:?} was late without a cause: {counters:?}"
+        );
+    }
+
+    /// Asserts that whoever is connected by RTMP does what it came for.
+    pub(super) fn check_lines(&self) {
+        for (id, line) in &self.world.front.lines {
+            assert!(!line.is_vanished(), "{id:?} is gone, and is kept");
+            assert!(
+                line.client.started,
+                "{id:?} waits: {:?}",
+                line.client.refusal
+            );
+            let mark = line.client.camera.as_ref().map(|camera| camera.mark);
+            let mut streams = self.people.get(&id.0).into_iter();
+            let published = streams.any(|it| it.streams.values().any(|it| it.mark() == mark));
+            let plays = self.screens.get(id).is_some_and(|it| it.plays.is_some());
+            assert!(published || plays, "{id:?} does nothing");
+        }
+    }
+
+    /// All who are connected by RTMP are gone.
+    pub(super) fn cut_lines(&mut self) {
+        let mut ids: Vec<ClientId> = self.world.front.lines.keys().copied().collect();
+        if self.fault == Some(Fault::Linger) {
+            ids.pop();
+        }
+        for id in ids {
+            self.world.cut(id);
+        }
+        self.pass(Duration::ZERO);
+    }
+}
+
+fn spot_of(place: &Place) -> Spot {
+    match place {
+        Place::Room(room) => Spot::of(room),
+        Place::Open => Spot::Open,
+    }
+}
+
+/// The beginning of what was done.
+fn brief(said: &Said) -> String {
+    let text = format!("{said:?}");
+    text.chars().take(160).collect()
+}
+
+/// What names a broadcast.
+pub(super) type Cast = (Place, PublicationName, bool);
