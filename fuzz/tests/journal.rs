@@ -548,6 +548,29 @@ fn a_frozen_picture_is_told_with_its_cause() {
     );
 }
 
+#[test]
+fn who_only_watches_is_told_in_the_room_to_the_end() {
+    let mut world = World::recorded(6, base(), Config::default());
+    world.join(1, "call", "alice").unwrap();
+    world.publish(1, 1, "call", "a", Kinds::BOTH).unwrap();
+    world.run_for(SECOND);
+    world.watch(7, 1, "call", "alice", Kinds::BOTH).unwrap();
+    world.run_for(SECOND);
+    world.request(7, Request::Disconnect).unwrap();
+    let journal = world.journal();
+    let mut replay = Replay::new(journal.as_slice(), base()).unwrap();
+    let (mut story, mut happened) = (Story::default(), Vec::new());
+    while replay.step(&mut happened).unwrap() {
+        for step in happened.drain(..) {
+            story.hear(replay.at(), &step);
+        }
+    }
+    let lines = story.take();
+    let gone = lines.iter().find(|line| line.text == "client 7 is gone");
+    let room = gone.unwrap().room.as_ref();
+    assert_eq!(room.map(RoomName::as_str), Some("call"));
+}
+
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/call.journal");
 
 /// A short call with everything in it.

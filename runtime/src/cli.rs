@@ -40,7 +40,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, cla
             Ok(options) => Ok(Asked::Load(Box::new(options))),
             Err(why) => Err(command.error(ErrorKind::ValueValidation, why)),
         },
-        Some(("replay", matches)) => Ok(Asked::Replay(Box::new(replay::options(matches)))),
+        Some(("replay", matches)) => match replay::options(matches) {
+            Ok(options) => Ok(Asked::Replay(Box::new(options))),
+            Err(why) => Err(command.error(ErrorKind::ValueValidation, why)),
+        },
         Some((_, matches)) => Ok(Asked::Serve(flags(matches))),
         None => Ok(Asked::Serve(flags(&matches))),
     }

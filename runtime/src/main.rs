@@ -93,8 +93,12 @@ fn load_server(options: Options) -> ExitCode {
 
 /// Fails where something came out otherwise than it had.
 fn replay_journals(options: &replay::Options) -> ExitCode {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let replayed = replay::run(options, &mut out);
+    let mut out = std::io::BufWriter::new(std::io::stdout());
+    // The state of a room is for other programs.
+    let replayed = match options.until {
+        Some(_) => replay::run(options, &mut std::io::stderr(), &mut out),
+        None => replay::run(options, &mut out, &mut std::io::sink()),
+    };
     // Whoever started it may have closed its output.
     let _ = out.flush();
     match replayed {

@@ -135,7 +135,16 @@ pub struct Reader<R> {
     at: Duration,
     /// The record that is being read.
     bytes: Vec<u8>,
+    held: Option<Held>,
     ending: Option<Ending>,
+}
+
+/// A record that is read and not yet given out: where it begins, its kind, and where in the buffer
+/// its content is.
+struct Held {
+    offset: u64,
+    kind: u8,
+    content: std::ops::Range<usize>,
 }
 
 impl<R: Read> Reader<R> {
@@ -151,6 +160,7 @@ impl<R: Read> Reader<R> {
             offset: START,
             at: Duration::ZERO,
             bytes: Vec::new(),
+            held: None,
             ending: None,
         };
         // A later format may still have records like these.
@@ -179,6 +189,27 @@ impl<R: Read> Reader<R> {
         self.ending
     }
 
+    /// When the next record is of, after the machine's first instant; `None` at the end.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn peek(&mut self) -> io::Result<Option<Duration>> {
+        if self.held.is_none() && self.ending.is_none() {
+            let offset = self.offset;
+            match self.read_record()? {
+                Ok((kind, content)) => {
+                    self.held = Some(Held {
+                        offset,
+                        kind,
+                        content,
+                    });
+                }
+                Err(ending) => self.ending = Some(ending),
+            }
+        }
+        Ok(self.held.is_some().then_some(self.at))
+    }
+
     /// The next record; `None` at the end.
     ///
     /// # Errors
@@ -188,17 +219,15 @@ impl<R: Read> Reader<R> {
         reason = "what it gives is borrowed from it"
     )]
     pub fn next(&mut self) -> io::Result<Option<Entry<'_>>> {
-        if self.ending.is_some() {
+        self.peek()?;
+        let Some(held) = self.held.take() else {
             return Ok(None);
-        }
-        let offset = self.offset;
-        let (kind, content) = match self.read_record()? {
-            Ok(read) => read,
-            Err(ending) => {
-                self.ending = Some(ending);
-                return Ok(None);
-            }
         };
+        let Held {
+            offset,
+            kind,
+            content,
+        } = held;
         let content = self.bytes.get(content).unwrap_or_default();
         let record = decode(kind, content).unwrap_or(Record::Unknown {
             input: kind < kind::OUTPUTS,

@@ -186,6 +186,25 @@ impl<R: Read> Replay<R> {
         self.sfu.room_state(now, room)
     }
 
+    /// Goes on as [`Replay::step`] does, where the next record is not of later than `until`. Where it
+    /// is, the time is `until`, and false is returned.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn step_until(
+        &mut self,
+        until: Duration,
+        happened: &mut Vec<Happened>,
+    ) -> io::Result<bool> {
+        match self.reader.peek()? {
+            Some(next) if next > until => {
+                self.at = until;
+                Ok(false)
+            }
+            Some(_) | None => self.step(happened),
+        }
+    }
+
     /// Goes on by one record, and adds what happens in it to `happened`. Returns false at the end.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 mod stream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use parlor_core::observe::{Observation, Sender};
@@ -97,6 +97,18 @@ impl Story {
     /// Hears that the DTLS of a stream is done.
     pub fn secured(&mut self, stream: Stream) {
         self.tell_of(stream, |told| format!("{}: DTLS is done", told.title));
+    }
+
+    /// Whether a packet is one of this room, and of a stream that is about this participant.
+    pub fn is_of(&self, clear: &Clear<'_>, room: Option<&RoomName>, login: Option<&str>) -> bool {
+        if room.is_none() && login.is_none() {
+            return true;
+        }
+        let stream = (clear.client, clear.media);
+        self.streams.get(&stream).is_some_and(|told| {
+            let named = |login| self.about(stream, told).any(|who| who.as_str() == login);
+            room.is_none_or(|room| told.room.as_ref() == Some(room)) && login.is_none_or(named)
+        })
     }
 
     /// Hears a packet of media.
@@ -309,16 +321,20 @@ impl Story {
         let Some(told) = self.streams.get(&stream) else {
             return;
         };
-        let room = told.room.clone();
-        let publisher = told.of.map(|(client, _)| client);
-        let who = [Some(stream.0), publisher].into_iter().flatten();
-        let who = who.filter_map(|client| self.identity(client, room.as_ref()));
         self.lines.push(Line {
             at: self.at,
-            who: who.cloned().collect(),
+            room: told.room.clone(),
+            who: self.about(stream, told).cloned().collect(),
             text: text(told),
-            room,
         });
+    }
+
+    /// Whom a stream is about: whose it is, and whose publication it plays.
+    fn about<'a>(&'a self, stream: Stream, told: &'a Told) -> impl Iterator<Item = &'a Identity> {
+        let clients = [Some(stream.0), told.of.map(|(client, _)| client)];
+        let room = told.room.as_ref();
+        let members = clients.into_iter().flatten();
+        members.filter_map(move |client| self.identity(client, room))
     }
 
     fn tell_in(&mut self, client: ClientId, room: &RoomName, does: String) {
@@ -335,10 +351,17 @@ impl Story {
         });
     }
 
-    /// Tells something of a client in each of its rooms.
+    /// Tells something of a client in each of the rooms in which it is or has streams.
     fn tell_of_client(&mut self, client: ClientId, does: String) {
-        let rooms = self.members.keys().filter(|(member, _)| *member == client);
-        let rooms: Vec<RoomName> = rooms.map(|(_, room)| room.clone()).collect();
+        let member = self.members.keys().filter(|(member, _)| *member == client);
+        let member = member.map(|(_, room)| room);
+        // Who only watches is no member.
+        let streams = self
+            .streams
+            .iter()
+            .filter(|((owner, _), _)| *owner == client);
+        let streams = streams.filter_map(|(_, told)| told.room.as_ref());
+        let rooms: BTreeSet<RoomName> = member.chain(streams).cloned().collect();
         if rooms.is_empty() {
             self.lines.push(Line {
                 at: self.at,

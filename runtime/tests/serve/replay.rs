@@ -1,5 +1,6 @@
 //! `parlor replay`, as people meet it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -25,13 +26,15 @@ fn replay(arguments: &[&str]) -> Replayed {
     }
 }
 
-/// Alice is seen by Bob for a second.
+/// Alice is seen by Bob for a second; in another room nobody sees Dave.
 fn call() -> Vec<u8> {
     let base = epoch::base(Instant::now());
     let mut world = World::recorded(11, base, Config::default());
     world.join(1, "kitchen", "alice").unwrap();
     world.join(2, "kitchen", "bob").unwrap();
+    world.join(4, "cellar", "dave").unwrap();
     world.publish(1, 1, "kitchen", "a", Kinds::BOTH).unwrap();
+    world.publish(4, 1, "cellar", "d", Kinds::BOTH).unwrap();
     world.run_for(Duration::from_millis(500));
     world.play(2, 1, "kitchen", "a", Kinds::BOTH).unwrap();
     world.run_for(Duration::from_secs(1));
@@ -124,4 +127,225 @@ fn one_of_a_later_format_is_tried_and_what_it_cannot_read_is_not_verified() {
         replayed.said
     );
     assert_eq!(replayed.code, Some(1));
+}
+
+#[test]
+fn what_is_not_in_a_journal_is_said_with_what_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(dir.path(), "call.journal", &call());
+    let path = path.to_str().unwrap();
+    for (asked, sentence) in [
+        (
+            &["--room", "attic"][..],
+            "until +1.500s there is no room attic in it, but cellar, kitchen",
+        ),
+        (
+            &["--participant", "eve"],
+            "there is no participant eve in it, but alice, bob, dave",
+        ),
+        (
+            &["--room", "cellar", "--participant", "bob"],
+            "there is no participant bob in it, but dave",
+        ),
+        (
+            &["--from", "60"],
+            "nothing of that is to be told; the journal goes until +1.500s",
+        ),
+    ] {
+        let replayed = replay(&[&["--story"], asked, &[path]].concat());
+        assert!(replayed.said.contains(sentence), "{}", replayed.said);
+        assert_eq!(replayed.code, Some(0));
+        let lines = replayed.said.lines().count();
+        assert_eq!(lines, 4, "{}", replayed.said);
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_as_wrong_usage() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(dir.path(), "call.journal", &call());
+    let path = path.to_str().unwrap();
+    for (asked, part) in [
+        (
+            &["--story", "--from", "2", "--to", "1"][..],
+            "--to is before --from",
+        ),
+        (&["--from", "2"], "--story"),
+        (&["--to", "2"], "--pcap"),
+        (&["--participant", "bob"], "--story"),
+        (&["--room", "kitchen"], "--until"),
+        (&["--until", "1"], "--room <ROOM>"),
+        (
+            &["--story", "--from", "soon"],
+            "seconds since the journal began",
+        ),
+        (&["--story", "--from=-1"], "seconds since the journal began"),
+    ] {
+        let replayed = replay(&[asked, &[path]].concat());
+        assert_eq!(replayed.code, Some(2), "{asked:?}");
+        assert!(
+            replayed.complained.contains(part),
+            "{}",
+            replayed.complained
+        );
+        assert_eq!(replayed.said, "");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_journal_is_told_and_the_others_are_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = call();
+    let header = write(dir.path(), "header", &journal[..300]);
+    let files = [
+        (write(dir.path(), "empty", b""), "it is empty"),
+        (header, "it has no whole header"),
+        (
+            write(dir.path(), "text", b"a text"),
+            "this is not a journal",
+        ),
+        (write(dir.path(), "packed", b"\x1f\x8b\x08"), "with gzip"),
+        (
+            dir.path().to_owned(),
+            "it is a directory: name the journals in it",
+        ),
+        (dir.path().join("nowhere"), "No such file"),
+        (write(dir.path(), "call", &journal), "recorded by parlor"),
+    ];
+    let paths: Vec<&str> = files
+        .iter()
+        .map(|(path, _)| path.to_str().unwrap())
+        .collect();
+    let replayed = replay(&paths);
+    for (path, sentence) in &files {
+        let line = replayed.said.lines().find_map(|line| {
+            line.strip_prefix(path.to_str().unwrap())?
+                .strip_prefix(": ")
+        });
+        assert!(line.unwrap().contains(sentence), "{line:?}");
+    }
+    assert!(replayed.said.contains("comparisons agree, nothing differs"));
+    assert_eq!(replayed.code, Some(1));
+    assert_eq!(replay(&paths[6..]).code, Some(0));
+}
+
+#[test]
+fn a_room_is_shown_as_it_was_at_that_time_alone_on_standard_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(dir.path(), "call.journal", &call());
+    let path = path.to_str().unwrap();
+    let players = |until: &str| {
+        let replayed = replay(&["--until", until, "--room", "kitchen", path]);
+        assert_eq!(replayed.code, Some(0));
+        let time: f64 = until.parse().unwrap();
+        let stopped = format!("stopped at +{time:.3}s: ");
+        assert!(
+            replayed.complained.contains(&stopped),
+            "{}",
+            replayed.complained
+        );
+        let room: serde_json::Value = serde_json::from_str(&replayed.said).unwrap();
+        room["publications"][0]["players"].as_array().unwrap().len()
+    };
+    // Bob begins to play in between.
+    assert_eq!(players("0.499"), 0);
+    assert_eq!(players("0.5"), 1);
+    assert_eq!(players("1.25"), 1);
+    let replayed = replay(&["--until", "1", "--room", "attic", path]);
+    assert_eq!(replayed.said, "");
+    let sentence = "until +1.000s there is no room attic in it, but cellar, kitchen";
+    assert!(
+        replayed.complained.contains(sentence),
+        "{}",
+        replayed.complained
+    );
+}
+
+/// The packets of such a file, without what is around them.
+fn packets(path: &Path) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(path).unwrap();
+    let (header, mut rest) = bytes.split_at(24);
+    // Times of nanoseconds, version 2.4, raw IP.
+    assert_eq!(header[..8], [0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0]);
+    assert_eq!(header[20..], [101, 0, 0, 0]);
+    let mut packets = Vec::new();
+    while let Some((length, next)) = rest.get(8..).and_then(<[u8]>::split_first_chunk::<4>) {
+        let length = u32::from_le_bytes(*length) as usize;
+        let packet = &next[4..4 + length];
+        rest = &next[4 + length..];
+        assert_eq!(packet[0], 0x45, "IPv4 without options");
+        assert_eq!(
+            usize::from(u16::from_be_bytes([packet[2], packet[3]])),
+            length
+        );
+        assert_eq!(
+            usize::from(u16::from_be_bytes([packet[24], packet[25]])),
+            length - 20
+        );
+        packets.push(packet[28..].to_vec());
+    }
+    assert!(rest.is_empty());
+    assert!(
+        packets.iter().all(|packet| packet[0] >> 6 == 2),
+        "RTP or RTCP"
+    );
+    packets
+}
+
+#[test]
+fn packets_are_written_of_the_room_the_participant_and_the_time_that_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(dir.path(), "call.journal", &call());
+    let out = write(
+        dir.path(),
+        "call.pcap",
+        b"an earlier one, which all may read",
+    );
+    let written = |asked: &[&str]| {
+        let files = [out.to_str().unwrap(), path.to_str().unwrap()];
+        let replayed = replay(&[asked, &["--pcap"], &files].concat());
+        assert_eq!(replayed.code, Some(0), "{}", replayed.complained);
+        packets(&out).len()
+    };
+    let all = written(&[]);
+    let mode = std::fs::metadata(&out).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let (kitchen, cellar) = (
+        written(&["--room", "kitchen"]),
+        written(&["--room", "cellar"]),
+    );
+    assert!(kitchen > 100 && cellar > 50, "{kitchen} and {cellar}");
+    assert_eq!(kitchen + cellar, all);
+    assert_eq!(written(&["--participant", "dave"]), cellar);
+    assert_eq!(
+        written(&["--participant", "alice"]),
+        kitchen,
+        "bob plays her"
+    );
+    let bob = written(&["--participant", "bob"]);
+    assert!(bob > 50 && bob < kitchen, "{bob}");
+    let (early, late) = (
+        written(&["--to", "0.75"]),
+        written(&["--from", "0.750000001"]),
+    );
+    assert!(early > 50 && late > 50);
+    assert_eq!(early + late, all);
+}
+
+#[test]
+fn packets_are_never_written_over_a_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = call();
+    let [first, second] = ["a.journal", "b.journal"].map(|name| write(dir.path(), name, &journal));
+    let files = [first.to_str().unwrap(), second.to_str().unwrap()];
+    // Who forgets the name of the file.
+    let replayed = replay(&[&["--pcap"], &files[..]].concat());
+    assert_eq!(replayed.code, Some(1));
+    let sentence = "this is a journal, and would be overwritten";
+    assert!(
+        replayed.complained.contains(sentence),
+        "{}",
+        replayed.complained
+    );
+    assert_eq!(std::fs::read(&first).unwrap(), journal);
 }
