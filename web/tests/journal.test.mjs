@@ -16,6 +16,10 @@ import { BINARY, startServer } from './support/server.mjs';
 /** How long the call goes on with the screen, over the line that loses. */
 const SPAN_MS = 4_000;
 
+/** How long media of Alice are kept from the server, and how long all is well before and after it. */
+const CUT_MS = 3_500;
+const SETTLE_MS = 3_000;
+
 /** The kind of a record that holds a datagram which came. */
 const DATAGRAM = 3;
 
@@ -139,5 +143,61 @@ describe('a journal', () => {
     assert.ok(place, refused.text);
     assert.ok(Number(place[1]) < at && at < Number(place[1]) + 2_000, `${place[0]}, not ${at}`);
     assert.ok(Number(place[2]) > 1, place[0]);
+  });
+
+  // The walk through a frozen picture in runtime/REPLAY.md, with what it says of each step.
+  test('tells why a picture stood still, step by step', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'parlor-journal-'));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const flags = ['--workers', '1', '--journal', directory];
+    const server = await startServer(t, 'journal-frozen', flags);
+    const relay = await startRelay(t, server.mediaPort, Infinity);
+    const alice = await (await visit(t, server, relay, 'alice')).join('kitchen');
+    const bob = await new AppPage(await newVisitor(t, browser, server, 'bob')).join('kitchen');
+    await bob.meets('alice');
+    await alice.meets('bob');
+    await sleep(SETTLE_MS);
+    const cutAt = Date.now();
+    relay.isCut = true;
+    await sleep(CUT_MS);
+    relay.isCut = false;
+    await sleep(SETTLE_MS);
+    for (const page of [alice, bob]) await page.leave();
+    await server.stop();
+
+    const file = join(directory, readdirSync(directory).find((name) => name.endsWith('.journal')));
+    const [, begun] = /on (\S+ \S+) UTC/.exec((await replay(file)).text);
+    const cut = (cutAt - Date.parse(`${begun.replace(' ', 'T')}Z`)) / 1_000;
+    const window = ['--from', `${cut - 1}`, '--to', `${cut + CUT_MS / 1_000 + 2}`];
+    const steps = {};
+    const step = async (name, ...args) => {
+      const { status, text } = await replay(...args, file);
+      assert.equal(status, 0, text);
+      t.diagnostic(`${args.join(' ')}\n${text}`);
+      steps[name] = text;
+    };
+    await step('stands');
+    await step('bob', '--story', '--room', 'kitchen', '--participant', 'bob', ...window);
+    await step('alice', '--story', '--room', 'kitchen', '--participant', 'alice', ...window);
+    await step('state', '--until', `${cut + CUT_MS / 1_000 - 1}`, '--room', 'kitchen');
+    await step('packets', '--pcap', join(directory, 'call.pcap'), '--room', 'kitchen', ...window);
+
+    assert.match(steps.stands, /it ends where the server stopped/);
+    assert.match(steps.stands, /verified: all \d+ comparisons agree, nothing differs/);
+    assert.match(steps.bob, new RegExp([
+      /bob, playing "([^"]*)": the picture stands still: nothing comes from the publisher\n/,
+      /bob, playing "\1": the picture moves again, after 3\.\d s\n/,
+    ].map((line) => line.source).join('(?:.*\\n)*.*')));
+    assert.match(steps.alice, /alice's stream "[^"]*": the picture stands still: nothing of it comes/);
+    assert.match(steps.alice, /alice's stream "[^"]*": the picture moves again, after 3\.\d s/);
+    assert.match(steps.alice, /[1-9]\d* packets asked for again \(NACK\)/);
+    const room = JSON.parse(steps.state.slice(steps.state.indexOf('{'), steps.state.lastIndexOf('}') + 1));
+    const stream = room.publications.find(({ name }) => name.includes('alice'));
+    assert.ok(stream.audio_age.secs >= 1 && stream.video_age.secs >= 1, JSON.stringify(stream));
+    const [player] = stream.players;
+    assert.equal(player.identity, 'bob');
+    assert.ok(player.live && !player.waits_for_keyframe, JSON.stringify(player));
+    assert.ok(player.consent_age.secs < 7, JSON.stringify(player));
+    assert.ok(statSync(join(directory, 'call.pcap')).size > 10_000);
   });
 });

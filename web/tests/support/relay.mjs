@@ -7,16 +7,18 @@ const isMedia = (packet) => packet[0] >= 128 && packet[0] <= 191;
 
 /**
  * Relays datagrams on loopback to `port` and back, and loses every `period`-th media packet of
- * each direction.
+ * each direction; all that go towards the server as long as `isCut` of what it gives is set.
  */
 export async function startRelay(t, port, period) {
   const door = createSocket('udp4');
   const upstreams = new Map();
   const counts = { towards: { passed: 0, lost: 0 }, back: { passed: 0, lost: 0 } };
+  const relay = { port: 0, counts, isCut: false };
   const loses = (direction, packet) => {
     if (!isMedia(packet)) return false;
     const count = counts[direction];
-    const lost = (count.passed + count.lost) % period === period - 1;
+    const isCut = relay.isCut && direction === 'towards';
+    const lost = isCut || (count.passed + count.lost) % period === period - 1;
     count[lost ? 'lost' : 'passed'] += 1;
     return lost;
   };
@@ -39,5 +41,6 @@ export async function startRelay(t, port, period) {
     door.close();
     for (const upstream of upstreams.values()) upstream.close();
   });
-  return { port: door.address().port, counts };
+  relay.port = door.address().port;
+  return relay;
 }
