@@ -2,7 +2,8 @@
 //!
 //! A replay begins where the machine began, so a journal holds one machine from its first instant
 //! on, and a machine is replaced by a fresh one, with the next journal, when nobody is there. One
-//! that outgrows its bounds before is ended; so is one that the disk does not keep up with. The
+//! that outgrows its bounds before is ended. What a full or slow disk does not take is kept in
+//! memory, up to a bound, until it does; a journal that outgrows that as well ends in a gap. The
 //! calls go on then, and recording begins again when all have left.
 
 mod disk;
@@ -11,7 +12,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -37,6 +38,9 @@ pub(crate) struct Bounds {
     pub(crate) age: Duration,
 }
 
+/// Buffers that are used again once they are written; those of a disk that was behind are freed.
+const SPARE: usize = 4;
+
 /// Keeps the journals of one worker.
 pub(crate) struct Journal {
     worker: u32,
@@ -50,7 +54,7 @@ pub(crate) struct Journal {
     /// Bytes of the journal that is being written, and when it began.
     written: u64,
     begun: Instant,
-    /// When the tape was last handed over.
+    /// When the tape was last handed over, or still had to wait for the disk.
     handed: Instant,
     counters: Counters,
 }
@@ -58,8 +62,14 @@ pub(crate) struct Journal {
 /// What the worker and its disk tell each other apart from the order of the bytes.
 #[derive(Debug, Default)]
 struct Troubles {
-    /// The disk has refused something.
+    /// Buffers that the disk has not yet taken.
+    waiting: AtomicUsize,
+    /// The disk refuses what it is given; it is tried again and again.
     refused: AtomicBool,
+    /// How often it has begun to.
+    refusals: AtomicU64,
+    /// The server stops, and nothing is tried again.
+    stops: AtomicBool,
     /// The worker has kept back what the disk had no room for: the journal has a gap behind what it
     /// has handed over.
     gap: AtomicBool,
@@ -82,7 +92,7 @@ impl Journal {
         clock: Clock,
     ) -> std::io::Result<Self> {
         let (disk, to_write) = sync_channel(limits::JOURNAL_QUEUE);
-        let (written, empty) = sync_channel(limits::JOURNAL_QUEUE);
+        let (written, empty) = sync_channel(SPARE);
         let troubles = Arc::new(Troubles::default());
         let writer = Disk::new(directory, Arc::clone(&troubles), written);
         let thread = std::thread::Builder::new()
@@ -119,8 +129,14 @@ impl Journal {
             }
             return;
         };
-        if tape.len() >= limits::JOURNAL_BUFFER || now >= self.handed + limits::JOURNAL_INTERVAL {
-            self.hand_over(machine, now);
+        // Behind a buffer that waits for the disk there is to be none that is half empty: their number
+        // is bounded.
+        let is_full = tape.len() >= limits::JOURNAL_BUFFER;
+        if is_full || now >= self.handed + limits::JOURNAL_INTERVAL {
+            if is_full || self.troubles.waiting.load(Ordering::Acquire) == 0 {
+                self.hand_over(machine, now);
+            }
+            self.handed = now;
         }
         let age = now.saturating_duration_since(self.begun);
         if machine.tape().is_none() {
@@ -149,6 +165,10 @@ impl Journal {
 
     /// Makes the machine anew, and begins its journal.
     fn begin(&mut self, machine: &mut Recorder, now: Instant) {
+        if self.troubles.gap.load(Ordering::Acquire) {
+            // That of the journal before is not marked yet.
+            return;
+        }
         let mut seed = [0; 32];
         if let Err(error) = getrandom::fill(&mut seed) {
             tracing::warn!(%error, "no journal is begun for want of a seed");
@@ -167,19 +187,21 @@ impl Journal {
             begun_ns: self.clock.since_base(now).as_nanos() as u64,
             made_of: made_of.clone(),
         };
+        let mut tape = Tape::new(&header, now);
+        let count = tape.len() as u64;
         let begin = ToDisk::Begin {
             worker: self.worker,
             date_ms: header.date_ms,
+            header: tape.take(self.empty.try_recv().unwrap_or_default()),
         };
-        let gap = self.troubles.gap.load(Ordering::Acquire);
-        self.troubles.refused.store(false, Ordering::Release);
-        if gap || self.disk.try_send(begin).is_err() {
+        if self.send(begin).is_err() {
             // The disk is behind; the next turn tries again.
             return;
         }
-        machine.renew(made_of, Tape::new(&header, now), now);
-        (self.written, self.begun, self.handed) = (0, now, now);
+        machine.renew(made_of, tape, now);
+        (self.written, self.begun, self.handed) = (count, now, now);
         self.counters.begun += 1;
+        self.counters.bytes += count;
     }
 
     fn end(&mut self, machine: &mut Recorder, cut: Cut, now: Instant) {
@@ -190,8 +212,8 @@ impl Journal {
         machine.take_tape();
     }
 
-    /// Hands over what is on the tape. Where the disk does not keep up, or has refused, the journal
-    /// is lost from here on: a replay cannot leave anything out.
+    /// Hands over what is on the tape. Where too much waits for the disk, the journal is lost from
+    /// here on: a replay cannot leave anything out.
     fn hand_over(&mut self, machine: &mut Recorder, now: Instant) {
         let Some(tape) = machine.tape() else {
             return;
@@ -202,17 +224,14 @@ impl Journal {
         }
         let bytes = tape.take(self.empty.try_recv().unwrap_or_default());
         let count = bytes.len() as u64;
-        let refused = self.troubles.refused.load(Ordering::Acquire);
-        match self.disk.try_send(ToDisk::Bytes(bytes)) {
-            Ok(()) if !refused => {
-                self.written += count;
-                self.counters.bytes += count;
-                return;
-            }
-            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        if self.send(ToDisk::Bytes(bytes)).is_ok() {
+            self.written += count;
+            self.counters.bytes += count;
+            return;
         }
         self.counters.lost += 1;
         self.troubles.gap.store(true, Ordering::Release);
+        let refused = self.troubles.refused.load(Ordering::Acquire);
         tracing::warn!(
             worker = self.worker,
             refused,
@@ -222,13 +241,26 @@ impl Journal {
         machine.take_tape();
     }
 
-    /// Ends the journal, and waits for the disk. After a panic, what came last is written as it is.
+    fn send(&self, order: ToDisk) -> Result<(), TrySendError<ToDisk>> {
+        self.troubles.waiting.fetch_add(1, Ordering::AcqRel);
+        self.disk.try_send(order).inspect_err(|_| {
+            self.troubles.waiting.fetch_sub(1, Ordering::AcqRel);
+        })
+    }
+
+    /// Ends the journal, and waits for the disk, unless that refuses. After a panic, what came last is
+    /// written as it is.
     pub(crate) fn finish(&mut self, machine: &mut Recorder) {
         let now = self.clock.now();
+        self.troubles.stops.store(true, Ordering::Release);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
         if let Some(tape) = machine.tape() {
             if !std::thread::panicking() {
                 tape.end(Cut::Stopped);
             }
+            self.troubles.waiting.fetch_add(1, Ordering::AcqRel);
             let _ = self.disk.send(ToDisk::Bytes(tape.take(Vec::new())));
         }
         machine.take_tape();
@@ -247,6 +279,7 @@ impl Journal {
             full,
             lost,
         } = self.counters;
+        let refusals = self.troubles.refusals.load(Ordering::Relaxed);
         [
             ("parlor_journals_total", "Journals that were begun.", begun),
             (
@@ -258,6 +291,11 @@ impl Journal {
                 "parlor_journals_full_total",
                 "Journals that reached their size or age while somebody was there.",
                 full,
+            ),
+            (
+                "parlor_journal_refusals_total",
+                "Times that the disk has begun to refuse journals, which are kept in memory then.",
+                refusals,
             ),
             (
                 "parlor_journals_lost_total",

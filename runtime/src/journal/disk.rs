@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use parlor_journal::{Cut, Date};
 
@@ -18,8 +19,12 @@ use crate::limits;
 /// What the writing thread is told.
 #[derive(Debug)]
 pub(super) enum ToDisk {
-    /// What follows is of a new journal.
-    Begin { worker: u32, date_ms: u64 },
+    /// What follows is of a new journal, which begins with these bytes.
+    Begin {
+        worker: u32,
+        date_ms: u64,
+        header: Vec<u8>,
+    },
     /// The next bytes of the journal.
     Bytes(Vec<u8>),
     /// There is no more.
@@ -35,6 +40,9 @@ pub(crate) struct Directory {
     /// Bytes that were written since old journals were last removed.
     unpruned: AtomicU64,
 }
+
+/// How long it is waited before what the disk has refused is tried again.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// How a journal's file ends.
 const ENDING: &str = "journal";
@@ -132,7 +140,7 @@ pub(super) struct Disk {
     troubles: Arc<Troubles>,
     /// Takes buffers back.
     written: SyncSender<Vec<u8>>,
-    file: Option<(File, PathBuf)>,
+    pub(super) file: Option<(File, PathBuf)>,
     /// Bytes of the file, all of whole records.
     length: u64,
 }
@@ -154,21 +162,33 @@ impl Disk {
 
     pub(super) fn run(mut self, orders: &Receiver<ToDisk>) {
         let mut pruned = Instant::now();
-        loop {
+        let mut goes_on = true;
+        while goes_on {
             let order = match orders.try_recv() {
-                Err(TryRecvError::Empty) => {
-                    // All that was handed over before the gap is written.
-                    if self.troubles.gap.load(Ordering::Acquire) {
-                        self.mark_gap();
-                    }
-                    orders.recv_timeout(limits::JOURNAL_LOOK)
+                // All that was handed over before the gap is written.
+                Err(TryRecvError::Empty) if self.troubles.gap.load(Ordering::Acquire) => {
+                    goes_on = self.insist(Self::mark_gap);
+                    continue;
                 }
+                Err(TryRecvError::Empty) => orders.recv_timeout(limits::JOURNAL_LOOK),
                 Ok(order) => Ok(order),
                 Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
             };
             match order {
-                Ok(ToDisk::Begin { worker, date_ms }) => self.begin(worker, date_ms),
-                Ok(ToDisk::Bytes(bytes)) => self.write(bytes),
+                Ok(ToDisk::Begin {
+                    worker,
+                    date_ms,
+                    header,
+                }) => {
+                    self.directory.make_room(header.len() as u64);
+                    goes_on = self.insist(|disk| disk.begin(worker, date_ms, &header));
+                    self.give_back(header);
+                }
+                Ok(ToDisk::Bytes(bytes)) => {
+                    self.directory.make_room(bytes.len() as u64);
+                    goes_on = self.insist(|disk| disk.write(&bytes));
+                    self.give_back(bytes);
+                }
                 Ok(ToDisk::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
                     if pruned.elapsed() >= limits::JOURNAL_PRUNING {
@@ -178,16 +198,63 @@ impl Disk {
                 }
             }
         }
-        if self.troubles.gap.load(Ordering::Acquire) {
-            self.mark_gap();
+        // Where it was not to be written, or not all of it was handed over.
+        if (!goes_on || self.troubles.gap.load(Ordering::Acquire))
+            && let Err(error) = self.mark_gap()
+        {
+            tracing::warn!(%error, "a journal's gap cannot be marked");
         }
         self.close();
     }
 
-    pub(super) fn begin(&mut self, worker: u32, date_ms: u64) {
+    /// Tries again until the disk takes it: what comes meanwhile waits in the queue, and is lost
+    /// where that is full. Returns false where the server stops, which does not wait for that.
+    fn insist(&mut self, mut act: impl FnMut(&mut Self) -> io::Result<()>) -> bool {
+        loop {
+            let Err(error) = act(self) else {
+                if self.troubles.refused.swap(false, Ordering::AcqRel) {
+                    tracing::info!("journals can be written again");
+                }
+                return true;
+            };
+            if !self.troubles.refused.swap(true, Ordering::AcqRel) {
+                self.troubles.refusals.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%error, "a journal cannot be written; it is tried again");
+            }
+            if self.troubles.stops.load(Ordering::Acquire) {
+                return false;
+            }
+            std::thread::park_timeout(RETRY);
+        }
+    }
+
+    fn give_back(&self, buffer: Vec<u8>) {
+        self.troubles.waiting.fetch_sub(1, Ordering::AcqRel);
+        // Where there is no room for it, it is not missed.
+        let _ = self.written.try_send(buffer);
+    }
+
+    /// Begins a journal. None is left without its header.
+    pub(super) fn begin(&mut self, worker: u32, date_ms: u64, header: &[u8]) -> io::Result<()> {
         self.close();
+        let (file, path) = self.create(worker, date_ms)?;
+        if let Err(error) = file.write_all_at(header, 0) {
+            let _ = fs::remove_file(&path);
+            self.directory.set_open(&path, false);
+            return Err(error);
+        }
+        tracing::info!(
+            journal = %path.display(),
+            "a journal begins; it holds keys: who has it can read all media of its calls"
+        );
+        self.file = Some((file, path));
+        self.length = header.len() as u64;
+        Ok(())
+    }
+
+    fn create(&self, worker: u32, date_ms: u64) -> io::Result<(File, PathBuf)> {
         // Two of one millisecond are told apart by a later number.
-        let opened = (0..100).find_map(|later| {
+        for later in 0..100 {
             let date = Date(date_ms + later).compact();
             let name = format!("{date}-worker{worker}.{ENDING}");
             let path = self.directory.bounds.directory.join(name);
@@ -199,60 +266,39 @@ impl Disk {
                 .mode(0o600)
                 .open(&path);
             match file {
-                Ok(file) => Some(Ok((file, path))),
+                Ok(file) => return Ok((file, path)),
                 Err(error) => {
                     self.directory.set_open(&path, false);
-                    (error.kind() != io::ErrorKind::AlreadyExists).then_some(Err(error))
+                    if error.kind() != io::ErrorKind::AlreadyExists {
+                        return Err(error);
+                    }
                 }
             }
-        });
-        match opened {
-            Some(Ok((file, path))) => {
-                tracing::info!(
-                    journal = %path.display(),
-                    "a journal begins; it holds keys: who has it can read all media of its calls"
-                );
-                self.file = Some((file, path));
-                self.length = 0;
-            }
-            Some(Err(error)) => self.refuse(&error),
-            None => self.refuse(&io::ErrorKind::AlreadyExists.into()),
         }
-        self.directory.make_room(0);
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    pub(super) fn write(&mut self, bytes: Vec<u8>) {
-        if let Some((file, _)) = &mut self.file {
-            self.directory.make_room(bytes.len() as u64);
-            match file.write_all(&bytes) {
-                Ok(()) => self.length += bytes.len() as u64,
-                Err(error) => self.refuse(&error),
-            }
+    /// Writes behind what is written. Where that fails, the journal ends with its last whole record
+    /// as before.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some((file, _)) = &self.file else {
+            return Ok(());
+        };
+        if let Err(error) = file.write_all_at(bytes, self.length) {
+            // What a part of it was written over is the same when it is tried again.
+            let _ = file.set_len(self.length);
+            return Err(error);
         }
-        // Where there is no room for it, it is not missed.
-        let _ = self.written.try_send(bytes);
+        self.length += bytes.len() as u64;
+        Ok(())
     }
 
-    pub(super) fn refuse(&mut self, error: &io::Error) {
-        tracing::warn!(%error, "a journal cannot be written");
-        self.troubles.refused.store(true, Ordering::Release);
-        self.mark_gap();
-    }
-
-    /// Ends the journal behind its last whole record with the mark that more is missing. What is
-    /// cut off makes room for it on a disk that is full.
-    fn mark_gap(&mut self) {
-        if let Some((file, path)) = &mut self.file {
-            let marked = file
-                .set_len(self.length)
-                .and_then(|()| file.seek(SeekFrom::Start(self.length)))
-                .and_then(|_| file.write_all(&Cut::Lost.mark()));
-            if let Err(error) = marked {
-                tracing::warn!(journal = %path.display(), %error, "its gap cannot be marked");
-            }
-        }
+    /// Ends the journal with the mark that more is missing.
+    pub(super) fn mark_gap(&mut self) -> io::Result<()> {
+        self.write(&Cut::Lost.mark())?;
         self.close();
         self.troubles.gap.store(false, Ordering::Release);
+        Ok(())
     }
 
     fn close(&mut self) {

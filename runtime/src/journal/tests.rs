@@ -181,21 +181,89 @@ fn a_journal_that_is_full_ends_and_the_calls_go_on() {
     assert_eq!(journals.len(), 2);
 }
 
+/// Waits for what the writing thread does.
+fn until(mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How many messages of 30,000 bytes are more than what may wait for the disk.
+const TOO_MUCH: usize = (limits::JOURNAL_QUEUE + 2) * (limits::JOURNAL_BUFFER + 30_000) / 30_000;
+
 #[test]
-fn a_disk_that_refuses_costs_the_journal_and_nothing_else() {
+fn a_journal_that_cannot_begin_is_whole_once_it_can() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journals");
-    let mut kept = Kept::new(bounds(&path, 1 << 20));
+    let mut kept = Kept::new(bounds(&path, 1 << 30));
+    let base = parlor_core::epoch::base(Instant::now());
     fs::remove_dir(&path).unwrap();
     kept.join(1);
-    for _ in 0..50 {
+    // More handings over than there are buffers, of which each would be one.
+    let mut now = kept.clock.now();
+    for _ in 0..2 * limits::JOURNAL_QUEUE {
+        kept.say(1, 1_000);
+        now += limits::JOURNAL_INTERVAL;
+        kept.journal.keep(&mut kept.machine, now);
+    }
+    until(|| kept.journal.troubles.refused.load(Ordering::Acquire));
+    assert_eq!(kept.journal.counters.lost, 0);
+    fs::create_dir(&path).unwrap();
+    until(|| !kept.journal.troubles.refused.load(Ordering::Acquire));
+    kept.stop();
+    let journals = journals(&path);
+    assert_eq!(journals.len(), 1);
+    let inputs = 1 + 2 * limits::JOURNAL_QUEUE as u64;
+    assert_eq!(
+        verified(&journals[0], base),
+        (inputs, Ending::Cut(Cut::Stopped))
+    );
+}
+
+#[test]
+fn what_a_disk_refuses_is_lost_beyond_a_bound_and_the_next_journal_begins_when_all_have_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journals");
+    let mut kept = Kept::new(bounds(&path, 1 << 30));
+    let base = parlor_core::epoch::base(Instant::now());
+    fs::remove_dir(&path).unwrap();
+    kept.join(1);
+    for _ in 0..TOO_MUCH {
         kept.say(1, 30_000);
-        std::thread::sleep(Duration::from_millis(2));
     }
     assert_eq!(kept.journal.counters.lost, 1);
     assert!(kept.machine.tape().is_none());
-    assert_eq!(kept.machine.counters().participants, 1);
+    assert_eq!(kept.machine.counters().participants, 1, "the call goes on");
+    fs::create_dir(&path).unwrap();
+    until(|| !kept.journal.troubles.gap.load(Ordering::Acquire));
+    kept.say(1, 100);
+    assert!(kept.machine.tape().is_none(), "somebody is there");
+    kept.ask(1, Request::Disconnect);
+    kept.join(2);
+    kept.say(2, 100);
     kept.stop();
+    let journals = journals(&path);
+    assert_eq!(journals.len(), 2);
+    let (inputs, ending) = verified(&journals[0], base);
+    assert_eq!(ending, Ending::Cut(Cut::Lost));
+    assert!(inputs > 1000, "all that could wait was written: {inputs}");
+    assert_eq!(verified(&journals[1], base), (2, Ending::Cut(Cut::Stopped)));
+}
+
+#[test]
+fn a_server_that_stops_does_not_wait_for_a_disk_that_refuses() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journals");
+    let mut kept = Kept::new(bounds(&path, 1 << 30));
+    fs::remove_dir(&path).unwrap();
+    kept.join(1);
+    for _ in 0..TOO_MUCH {
+        kept.say(1, 30_000);
+    }
+    kept.stop();
+    assert!(!path.exists());
 }
 
 #[test]
@@ -208,6 +276,7 @@ fn a_slow_disk_costs_the_journal_and_nobody_waits() {
     // Nobody takes anything from this end before all is over.
     let (disk, stuck) = sync_channel(3);
     kept.journal.disk = disk;
+    kept.journal.thread.take().unwrap().join().unwrap();
     let base = parlor_core::epoch::base(Instant::now());
     kept.join(1);
     let begun = Instant::now();
@@ -233,23 +302,61 @@ fn disk_of(directory: &Path, troubles: Arc<Troubles>) -> Disk {
 }
 
 #[test]
-fn a_disk_that_is_full_in_the_middle_of_a_record_leaves_whole_ones_and_the_mark_of_a_gap() {
+fn what_a_full_disk_has_taken_in_part_is_written_again_when_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
-    let mut kept = Kept::new(bounds(&dir.path().join("whole"), 1 << 20));
+    let clock = Clock::start();
     let base = parlor_core::epoch::base(Instant::now());
-    kept.join(1);
-    kept.say(1, 100);
-    let whole = kept.machine.tape().unwrap().take(Vec::new());
-    let mut disk = disk_of(&dir.path().join("full"), Arc::default());
-    disk.begin(7, 0);
-    disk.write(whole.clone());
-    let path = journals(&dir.path().join("full")).remove(0);
-    // As much as there was room for.
-    fs::write(&path, [&whole[..], &whole[..50]].concat()).unwrap();
-    disk.refuse(&std::io::ErrorKind::StorageFull.into());
+    let seed = Seed([3; 32]);
+    let made_of = Fresh {
+        config: Config::default(),
+        certificate: Certificate::from_seed(&seed),
+        seed,
+    };
+    let now = clock.now();
+    let header = Header {
+        program: "0".into(),
+        machine: MACHINE.into(),
+        worker: 7,
+        date_ms: 0,
+        begun_ns: 0,
+        made_of: made_of.clone(),
+    };
+    let mut machine = Recorder::new(made_of.clone(), now);
+    machine.renew(made_of, Tape::new(&header, now), now);
+    let mut join = |client: u64| {
+        let request = Request::Join {
+            room: RoomName::new("r").unwrap(),
+            identity: Identity::new(&format!("m{client}")).unwrap(),
+            resume: None,
+        };
+        machine
+            .handle_request(now, ClientId(client), request)
+            .unwrap();
+        machine.tape().unwrap().take(Vec::new())
+    };
+    let (first, second) = (join(1), join(2));
+    let mut disk = disk_of(dir.path(), Arc::default());
+    disk.begin(7, 0, &first).unwrap();
+    let path = journals(dir.path()).remove(0);
+    let torn = Ending::Torn {
+        offset: first.len() as u64,
+    };
+    assert_eq!(verified(&path, base), (1, torn));
+    // A file that cannot be written, and as much in it as there was room for.
+    let read_only = fs::File::open(&path).unwrap();
+    let (file, path) = disk.file.take().unwrap();
+    disk.file = Some((read_only, path.clone()));
+    assert!(disk.write(&second).is_err());
+    fs::write(&path, [&first[..], &second[..second.len() / 2]].concat()).unwrap();
+    assert!(disk.mark_gap().is_err());
+    disk.file = Some((file, path.clone()));
+    disk.write(&second).unwrap();
+    disk.mark_gap().unwrap();
     assert_eq!(verified(&path, base), (2, Ending::Cut(Cut::Lost)));
-    disk.write(whole);
-    assert_eq!(verified(&path, base), (2, Ending::Cut(Cut::Lost)));
+    disk.write(&second).unwrap();
+    let after = fs::metadata(&path).unwrap().len() as usize;
+    let mark = Cut::Lost.mark().len();
+    assert_eq!(after, first.len() + second.len() + mark, "it is closed");
 }
 
 #[test]

@@ -201,11 +201,15 @@ impl Client {
 /// A client's frame, masked with zeros.
 pub(crate) fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode];
-    match u8::try_from(payload.len()) {
-        Ok(length @ 0..126) => frame.push(0x80 | length),
-        Ok(_) | Err(_) => {
+    match payload.len() {
+        length @ 0..126 => frame.push(0x80 | length as u8),
+        length @ 126..0x1_0000 => {
             frame.push(0x80 | 126);
-            frame.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+            frame.extend((length as u16).to_be_bytes());
+        }
+        length => {
+            frame.push(0x80 | 127);
+            frame.extend((length as u64).to_be_bytes());
         }
     }
     frame.extend([0; 4]);

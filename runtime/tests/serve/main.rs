@@ -9,6 +9,7 @@
 mod client;
 mod exchanges;
 mod hostile;
+mod journal;
 mod loading;
 mod process;
 mod relay;
