@@ -39,7 +39,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes of datagrams after which no more are made until these are taken out: enough for one call
 /// of the system, few enough to stay in the caches, and for the first ones not to wait for long.
 pub const TRANSMIT_BYTES: usize = 128 * 1024;
-/// Packets of publishers that wait to be passed on.
+/// Bytes of datagrams to send after which no more should be taken in until some are taken out:
+/// answers to checks, and packets that are sent again, gather until then.
+pub const BATCH_BYTES: usize = 512 * 1024;
+/// Packets of publishers that wait to be passed on: with half as many, some should be taken out.
 pub const WAITING_PACKETS: usize = 1024;
 /// Packets kept for retransmission per video subscription.
 pub const RETRANSMISSION_PACKETS: usize = 512;

@@ -100,9 +100,14 @@ impl Sfu {
         self.state.poll_transmit(batch)
     }
 
-    /// Bytes of the datagrams to send that have been made, packets that are to be passed on apart.
-    pub fn bytes_to_send(&self) -> usize {
-        self.state.bytes_to_send()
+    /// So much is to be sent that some of it should be taken out before more goes in: what is held
+    /// is bounded by who does that.
+    ///
+    /// Whatever changes who plays what first makes datagrams of all packets that wait, in one
+    /// batch: before such an input (a datagram of DTLS, a message of another worker that is no
+    /// packet, a request, a timeout) datagrams are better taken out until there are none.
+    pub fn has_much_to_send(&self) -> bool {
+        self.state.has_much_to_send()
     }
 
     /// Whether packets of publishers are still to be passed on: then [`Sfu::poll_transmit`] changes

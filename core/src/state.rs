@@ -418,8 +418,6 @@ impl State {
         let role = peer.role;
         match news {
             PeerNews::Live => {
-                // What came before is not for who is there from here on.
-                self.spread_all();
                 self.on_live(now, key);
             }
             PeerNews::Closed => self.end_peer(now, key, EndReason::Closed),
@@ -490,8 +488,9 @@ impl State {
         !self.spread.is_empty()
     }
 
-    pub(crate) fn bytes_to_send(&self) -> usize {
-        self.outbox.batch.bytes()
+    pub(crate) fn has_much_to_send(&self) -> bool {
+        self.outbox.batch.bytes() >= limits::BATCH_BYTES
+            || self.spread.len() >= limits::WAITING_PACKETS / 2
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {

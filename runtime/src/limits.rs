@@ -25,9 +25,6 @@ pub const REQUESTS_PER_TURN: usize = 64;
 pub const RELAY_QUEUE: usize = 4096;
 /// Messages of other workers that a worker takes in one turn.
 pub const RELAYS_PER_TURN: usize = 1024;
-/// Bytes of datagrams to send that gather in a worker while it takes datagrams in: answers to
-/// checks, and packets that are sent again.
-pub const BATCH_BYTES: usize = 512 * 1024;
 /// Times within one turn that a worker, between two batches that it sends, looks for what has
 /// arrived meanwhile.
 pub const LOOKS_PER_TURN: usize = 64;

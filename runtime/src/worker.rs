@@ -189,8 +189,14 @@ impl Worker {
             if !is_upkeep(datagram.contents) {
                 *lively = now;
             }
+            // Whoever comes or goes by it makes one batch of all that waits to be passed on.
+            if is_handshake(datagram.contents) {
+                while machine.poll_transmit(batch) {
+                    departing.send(batch);
+                }
+            }
             machine.handle_datagram(now, datagram);
-            if machine.bytes_to_send() >= limits::BATCH_BYTES {
+            while machine.has_much_to_send() {
                 machine.poll_transmit(batch);
                 departing.send(batch);
             }
@@ -226,9 +232,14 @@ impl Worker {
                 self.relays_left = false;
                 break;
             };
+            if !relay.is_packet() {
+                while self.machine.poll_transmit(&mut self.batch) {
+                    self.udp.send(&self.batch);
+                }
+            }
             let relay = relay.caused_by(self.udp.note_arrival(at));
             self.machine.handle_relay(now, from, relay);
-            if self.machine.bytes_to_send() >= limits::BATCH_BYTES {
+            while self.machine.has_much_to_send() {
                 self.machine.poll_transmit(&mut self.batch);
                 self.udp.send(&self.batch);
             }
@@ -316,7 +327,7 @@ impl Worker {
             } = packet;
             self.machine
                 .handle_media(now, client, media, packet.as_media());
-            if self.machine.bytes_to_send() >= limits::BATCH_BYTES {
+            while self.machine.has_much_to_send() {
                 self.machine.poll_transmit(&mut self.batch);
                 self.udp.send(&self.batch);
             }
@@ -404,6 +415,11 @@ impl Worker {
 /// its first bytes (RFC 7983 §7, RFC 5761 §4).
 fn is_upkeep(datagram: &[u8]) -> bool {
     matches!(datagram, [0..=3, ..] | [128..=191, 192..=223, ..])
+}
+
+/// Whether a datagram is of DTLS, by its first byte (RFC 7983 §7).
+fn is_handshake(datagram: &[u8]) -> bool {
+    matches!(datagram, [20..=63, ..])
 }
 
 impl Drop for Worker {

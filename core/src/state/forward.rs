@@ -81,18 +81,12 @@ impl State {
                 publication.ring.keep(packet.clone());
             }
         }
-        let waiting = Waiting {
-            publication: key,
-            kind,
-            packet,
-            incoming,
-            cause: self.cause,
-        };
+        let waiting = Waiting::new(key, kind, packet, incoming, self.cause);
         self.spread_later(now, waiting);
         if switches && kind == MediaKind::Video && !incoming.entry {
-            // Who waits for a key frame is known to those who have got the packet.
-            self.spread_all();
             self.want_keyframe(now, key);
+            // Who waits for it is known when they have got the packet.
+            self.plan_keyframe(key, now + KEYFRAME_RETRY);
         }
     }
 

@@ -114,11 +114,14 @@ impl State {
             home: None,
             destination: Destination::Sink,
             live: false,
+            since: 0,
             replay: None,
             audio: taken_audio.map(|codec| Forwarder::new(codec, audio_start)),
             video: taken_video.map(|codec| Forwarder::new(codec, video_start)),
         });
         if let Some(publication) = self.tables.publications.get_mut(publication_key) {
+            self.spread
+                .enter(publication_key, publication.subscriptions.len());
             publication.subscriptions.push(key);
         }
         self.own(owner, Media::Subscription(key));
@@ -183,13 +186,7 @@ impl State {
         if packet.kind == MediaKind::Video {
             publication.ring.keep(numbered.clone());
         }
-        let waiting = Waiting {
-            publication: key,
-            kind: packet.kind,
-            packet: numbered,
-            incoming,
-            cause: 0,
-        };
+        let waiting = Waiting::new(key, packet.kind, numbered, incoming, 0);
         self.spread_later(now, waiting);
         // Who is shown the past goes on to what is kept of it from here.
         self.spread_all();

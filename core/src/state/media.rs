@@ -231,6 +231,7 @@ impl State {
             home,
             destination: Destination::Peer(PeerKey::default()),
             live: false,
+            since: 0,
             replay: None,
             audio: forwarder(MediaKind::Audio, audio),
             video: forwarder(MediaKind::Video, video),
@@ -247,6 +248,8 @@ impl State {
             subscription.destination = Destination::Peer(peer);
         }
         if let Some(publication) = self.tables.publications.get_mut(publication_key) {
+            self.spread
+                .enter(publication_key, publication.subscriptions.len());
             publication.subscriptions.push(key);
         }
         if let Some(Home { worker, player, .. }) = home {
@@ -428,6 +431,7 @@ impl State {
             return;
         };
         subscription.live = true;
+        subscription.since = self.spread.count();
         let (publication, waits) = (subscription.publication, subscription.waits_for_keyframe());
         if waits && !self.begin_replay(now, key) {
             self.want_keyframe(now, publication);
@@ -570,7 +574,12 @@ impl State {
             return;
         };
         if let Some(publication) = self.tables.publications.get_mut(subscription.publication) {
-            publication.subscriptions.retain(|other| *other != key);
+            let subscribers = &mut publication.subscriptions;
+            if let Some(place) = subscribers.iter().position(|other| *other == key) {
+                self.spread
+                    .leave(subscription.publication, place, subscribers.len());
+                subscribers.remove(place);
+            }
         }
         if let Some(Replay { due, .. }) = subscription.replay {
             self.deadlines.remove(&(due, Due::Replay(key)));

@@ -71,7 +71,6 @@ impl State {
     /// A packet is lost to the players of a worker: their picture goes on with a key frame.
     pub(crate) fn handle_relay_refused(&mut self, now: Instant, relay: &Relay) {
         let now = self.advance(now);
-        self.spread_all();
         let Message::Packet { stream, packet } = &relay.message else {
             return;
         };
@@ -174,6 +173,7 @@ impl State {
                 answered: false,
             },
             live: false,
+            since: 0,
             replay: None,
             audio: None,
             video: None,
@@ -223,6 +223,7 @@ impl State {
             packet,
             incoming,
             cause,
+            ..
         } = waiting;
         let Some(publication) = self.tables.publications.get(*key) else {
             return;
@@ -481,13 +482,7 @@ impl State {
             }
         }
         let has_past = publication.origin.past().is_some();
-        let waiting = Waiting {
-            publication: key,
-            kind,
-            packet,
-            incoming,
-            cause: self.cause,
-        };
+        let waiting = Waiting::new(key, kind, packet, incoming, self.cause);
         self.spread_later(now, waiting);
         if has_past {
             // Who is shown the past goes on to what is kept of it from here.

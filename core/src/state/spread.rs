@@ -20,6 +20,28 @@ pub(super) struct Waiting {
     pub(super) incoming: Incoming,
     /// The number of what it came in: see [`Transmit::cause`](crate::Transmit::cause).
     pub(super) cause: u32,
+    /// Its place among all that have come.
+    number: u64,
+}
+
+impl Waiting {
+    /// A packet that has just come, in what has the number `cause`.
+    pub(super) fn new(
+        publication: PublicationKey,
+        kind: MediaKind,
+        packet: Packet,
+        incoming: Incoming,
+        cause: u32,
+    ) -> Self {
+        Self {
+            publication,
+            kind,
+            packet,
+            incoming,
+            cause,
+            number: 0,
+        }
+    }
 }
 
 /// Packets that are to be passed on.
@@ -33,10 +55,15 @@ pub(super) struct Spread {
     waiting: Vec<Waiting>,
     /// The publication of those that some of its subscribers have got.
     publication: Option<PublicationKey>,
-    /// Those, oldest first, each with the step after which everybody has got it.
+    /// Those, oldest first, each with how many subscribers are still to get it: so many from the
+    /// next one on.
     current: VecDeque<(usize, Waiting)>,
-    /// How many subscribers have had their turn since the first of them came.
+    /// The place of the subscriber whose turn is next.
+    place: usize,
+    /// How many have had their turn since the first of them came.
     steps: usize,
+    /// How many have come at all.
+    count: u64,
 }
 
 impl Spread {
@@ -44,35 +71,77 @@ impl Spread {
         self.waiting.is_empty() && self.current.is_empty()
     }
 
+    /// How many packets have come.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// How many of them are here.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + self.current.len()
+    }
+
+    fn push(&mut self, waiting: Waiting) {
+        self.count += 1;
+        let number = self.count;
+        self.waiting.push(Waiting { number, ..waiting });
+    }
+
     /// Goes on to the publication of the oldest packet.
     fn begin(&mut self) {
         self.publication = self.waiting.first().map(|first| first.publication);
-        self.steps = 0;
+        (self.place, self.steps) = (0, 0);
     }
 
-    /// Adds what has come of the publication, which has so many subscribers. Only in the first
-    /// round: other publications wait.
+    /// Adds what has come of the publication, which has so many subscribers: in the first round, and
+    /// later where no other publication waits.
     fn join(&mut self, subscribers: usize) {
         let room = limits::WAITING_PACKETS.saturating_sub(self.current.len());
-        if self.steps >= subscribers.max(1) || room == 0 {
+        let is_other = |waiting: &Waiting| Some(waiting.publication) != self.publication;
+        if room == 0 || (self.steps >= subscribers.max(1) && self.waiting.iter().any(is_other)) {
             return;
         }
-        let until = self.steps + subscribers;
         let of_it = |waiting: &mut Waiting| Some(waiting.publication) == self.publication;
         let joining = self.waiting.extract_if(.., of_it).take(room);
-        self.current.extend(joining.map(|waiting| (until, waiting)));
+        self.current
+            .extend(joining.map(|waiting| (subscribers, waiting)));
     }
 
-    /// A subscriber has got all there are: those that it was the last one for are done.
-    fn step(&mut self) {
+    /// The subscriber whose turn it is, of so many, has got all there are.
+    fn step(&mut self, subscribers: usize) {
         self.steps += 1;
-        while self
-            .current
-            .front()
-            .is_some_and(|(until, _)| *until <= self.steps)
-        {
-            self.current.pop_front();
+        self.place = (self.place + 1).checked_rem(subscribers).unwrap_or(0);
+        self.take_off(|_| true);
+    }
+
+    /// One subscriber less is to get the packets of which this holds by how many are; who it was the
+    /// last one for are done.
+    fn take_off(&mut self, is_for_it: impl Fn(usize) -> bool) {
+        for (left, _) in &mut self.current {
+            *left -= usize::from(is_for_it(*left));
         }
+        while self.current.pop_front_if(|(left, _)| *left == 0).is_some() {}
+    }
+
+    /// A subscriber has come behind the others, of which there are so many. It has a turn at what is
+    /// still to be had by those before it and behind it, which is not for it.
+    pub(super) fn enter(&mut self, publication: PublicationKey, others: usize) {
+        if self.publication == Some(publication) {
+            for (left, _) in &mut self.current {
+                *left += usize::from(self.place + *left > others);
+            }
+        }
+    }
+
+    /// The subscriber at this place, of so many, goes.
+    pub(super) fn leave(&mut self, publication: PublicationKey, place: usize, subscribers: usize) {
+        if self.publication != Some(publication) || place >= subscribers {
+            return;
+        }
+        let turn = (place + subscribers - self.place) % subscribers;
+        self.take_off(|left| turn < left);
+        self.place -= usize::from(place < self.place);
+        self.place = self.place.checked_rem(subscribers - 1).unwrap_or(0);
     }
 }
 
@@ -81,7 +150,7 @@ impl State {
     /// next.
     pub(super) fn spread_later(&mut self, now: Instant, waiting: Waiting) {
         self.relay(now, &waiting);
-        self.spread.waiting.push(waiting);
+        self.spread.push(waiting);
         if self.spread.waiting.len() >= limits::WAITING_PACKETS {
             self.spread_all();
         }
@@ -119,14 +188,14 @@ impl State {
         while !self.spread.current.is_empty() && self.outbox.batch.bytes() < bytes {
             let turn = self.spread.publication.and_then(|key| {
                 let subscribers = &self.tables.publications.get(key)?.subscriptions;
-                let place = self.spread.steps.checked_rem(subscribers.len())?;
-                Some((key, *subscribers.get(place)?))
+                let subscriber = *subscribers.get(self.spread.place)?;
+                Some((key, subscriber, subscribers.len()))
             });
-            let Some((key, subscriber)) = turn else {
+            let Some((key, subscriber, subscribers)) = turn else {
                 return;
             };
             self.pass_all_to(key, subscriber);
-            self.spread.step();
+            self.spread.step(subscribers);
         }
     }
 
@@ -150,6 +219,9 @@ impl State {
         for (_, waiting) in &self.spread.current {
             // It comes to this packet by way of those before it.
             if waiting.kind == MediaKind::Video && subscription.replay.is_some() {
+                continue;
+            }
+            if waiting.number <= subscription.since {
                 continue;
             }
             let Waiting {
@@ -180,14 +252,14 @@ mod tests {
         let mut spread = Spread::default();
         let epoch = std::time::Instant::now();
         for (number, publication) in (1..).zip([one, other, one, other]) {
-            spread.waiting.push(waiting(epoch, publication, number));
+            spread.push(waiting(epoch, publication, number));
         }
         let mut passed = Vec::new();
         while !spread.is_empty() {
             spread.begin();
             spread.join(1);
             passed.extend(numbers(&spread));
-            spread.step();
+            spread.step(1);
             assert_eq!(numbers(&spread), []);
         }
         assert_eq!(passed, [1, 3, 2, 4]);
@@ -196,26 +268,85 @@ mod tests {
     #[test]
     fn what_comes_in_the_midst_of_a_round_is_had_by_everybody_once() {
         let mut keys = slotmap::SlotMap::<PublicationKey, ()>::with_key();
-        let key = keys.insert(());
+        let (key, other) = (keys.insert(()), keys.insert(()));
         let epoch = std::time::Instant::now();
         let mut spread = Spread::default();
         let mut had = [const { Vec::new() }; 3];
-        spread.waiting.push(waiting(epoch, key, 1));
+        spread.push(waiting(epoch, key, 1));
         spread.begin();
         for (step, subscriber) in [0, 1, 2, 0, 1, 2].into_iter().enumerate() {
             if step == 1 {
-                spread.waiting.push(waiting(epoch, key, 2));
+                spread.push(waiting(epoch, key, 2));
             }
             if step == 4 {
                 // The first round is over: others have their turn before this one.
-                spread.waiting.push(waiting(epoch, key, 3));
+                spread.push(waiting(epoch, other, 9));
+                spread.push(waiting(epoch, key, 3));
             }
             spread.join(3);
             had[subscriber].extend(numbers(&spread));
-            spread.step();
+            spread.step(3);
         }
         assert_eq!(had, [[1, 2], [1, 2], [1, 2]]);
-        assert!(spread.current.is_empty() && spread.waiting.len() == 1);
+        assert!(spread.current.is_empty() && spread.waiting.len() == 2);
+    }
+
+    /// Subscribers come and go between any two turns: each gets, once and in order, all that has
+    /// come while it was there, but for what it goes without.
+    #[test]
+    fn who_comes_and_goes_moves_nobody_elses_turn() {
+        let mut keys = slotmap::SlotMap::<PublicationKey, ()>::with_key();
+        let key = keys.insert(());
+        let epoch = std::time::Instant::now();
+        for seed in 0..500_u64 {
+            let mut draw = seed;
+            let mut below = |bound: u64| {
+                draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (draw >> 33) % bound
+            };
+            let mut spread = Spread::default();
+            // What each had first, and what it has got.
+            let mut subscribers: Vec<(u64, Vec<u64>)> = vec![(0, Vec::new()), (0, Vec::new())];
+            for _ in 0..60 {
+                match below(8) {
+                    0 => {
+                        spread.enter(key, subscribers.len());
+                        subscribers.push((spread.count(), Vec::new()));
+                    }
+                    1 if subscribers.len() > 1 => {
+                        let place = below(subscribers.len() as u64) as usize;
+                        spread.leave(key, place, subscribers.len());
+                        let (since, got) = subscribers.remove(place);
+                        let all: Vec<u64> = (since + 1..).take(got.len()).collect();
+                        assert_eq!(got, all, "seed {seed}");
+                    }
+                    2 | 3 => {
+                        let number = spread.count() + 1;
+                        spread.push(waiting(epoch, key, number));
+                    }
+                    _ => turn(&mut spread, &mut subscribers),
+                }
+            }
+            while !spread.is_empty() {
+                turn(&mut spread, &mut subscribers);
+            }
+            for (since, got) in subscribers {
+                let all: Vec<u64> = (since + 1..=spread.count()).collect();
+                assert_eq!(got, all, "seed {seed}");
+            }
+        }
+    }
+
+    fn turn(spread: &mut Spread, subscribers: &mut [(u64, Vec<u64>)]) {
+        if spread.current.is_empty() {
+            spread.begin();
+        }
+        spread.join(subscribers.len());
+        let count = subscribers.len();
+        if let Some((since, got)) = subscribers.get_mut(spread.place) {
+            got.extend(numbers(spread).into_iter().filter(|number| number > since));
+            spread.step(count);
+        }
     }
 
     fn numbers(spread: &Spread) -> Vec<u64> {
@@ -240,12 +371,6 @@ mod tests {
             captured: None,
             entry: false,
         };
-        Waiting {
-            publication,
-            kind: MediaKind::Video,
-            packet,
-            incoming,
-            cause: 0,
-        }
+        Waiting::new(publication, MediaKind::Video, packet, incoming, 0)
     }
 }

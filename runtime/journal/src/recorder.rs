@@ -173,9 +173,9 @@ impl Recorder {
         self.sfu.has_to_pass_on()
     }
 
-    /// See [`Sfu::bytes_to_send`].
-    pub fn bytes_to_send(&self) -> usize {
-        self.sfu.bytes_to_send()
+    /// See [`Sfu::has_much_to_send`].
+    pub fn has_much_to_send(&self) -> bool {
+        self.sfu.has_much_to_send()
     }
 
     /// See [`Sfu::poll_event`].
