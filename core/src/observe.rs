@@ -4,9 +4,10 @@
 
 use crate::codec::{Codec, H264};
 use crate::config::VideoCodec;
+use crate::event::EndReason;
 use crate::forwarder::is_entry;
-use crate::names::{PublicationName, RoomName};
-use crate::request::{ClientId, MediaId};
+use crate::names::{Identity, PublicationName, RoomName};
+use crate::request::{ClientId, MediaId, MediaKind};
 use crate::srtp::watch::Watch;
 use crate::srtp::{Keys, Side};
 
@@ -34,8 +35,38 @@ pub enum Observation {
         room: Option<RoomName>,
         /// The publication.
         name: PublicationName,
+        /// The participant who plays it; `None` for who is not in a room.
+        identity: Option<Identity>,
+        /// The stream that is played, by the other worker's numbers, and the participant whose it
+        /// is.
+        publisher: (ClientId, MediaId, Option<Identity>),
         /// The SDP answer.
         answer: String,
+    },
+    /// A guest's stream is connected.
+    GuestLive {
+        /// Whose stream.
+        client: ClientId,
+        /// Which.
+        media: MediaId,
+    },
+    /// A guest's stream is over.
+    GuestEnded {
+        /// Whose stream.
+        client: ClientId,
+        /// Which.
+        media: MediaId,
+        /// Why it has ended here; `None` where the other worker has said so.
+        reason: Option<EndReason>,
+    },
+    /// A packet of a publication of another worker has come, for those who play it here.
+    Relayed {
+        /// Whose publication, by the other worker's numbers.
+        client: ClientId,
+        /// Which.
+        media: MediaId,
+        /// Sound or picture.
+        kind: MediaKind,
     },
 }
 

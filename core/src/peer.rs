@@ -75,6 +75,15 @@ pub(crate) struct Outbox {
     pub(crate) observations: Option<VecDeque<Observation>>,
 }
 
+impl Outbox {
+    /// Tells somebody who watches, if there is one.
+    pub(crate) fn observe(&mut self, observed: impl FnOnce() -> Observation) {
+        if let Some(observations) = &mut self.observations {
+            observations.push_back(observed());
+        }
+    }
+}
+
 /// Which way media flows, and what does it.
 #[expect(
     clippy::large_enum_variant,

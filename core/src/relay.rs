@@ -16,7 +16,7 @@ use crate::egress::ring::Packet;
 use crate::entropy::{Purpose, Seed};
 use crate::event::EndReason;
 use crate::forwarder::Incoming;
-use crate::names::{PublicationName, RoomName};
+use crate::names::{Identity, PublicationName, RoomName};
 use crate::request::{ClientId, MediaId, MediaKind, RequestError, TooMany};
 use crate::sdp::narrow::Codecs;
 use crate::tables::{PublicationKey, RoomKey, SubscriptionKey};
@@ -180,6 +180,9 @@ pub(crate) struct Play {
     pub(crate) stream: StreamId,
     /// The client of the home, and its number for the stream.
     pub(crate) of: (ClientId, MediaId),
+    /// The client's name in the room: for those who explain a call.
+    #[serde(default)]
+    pub(crate) identity: Option<Identity>,
     pub(crate) offer: String,
     pub(crate) publication: Published,
 }
@@ -191,6 +194,9 @@ pub(crate) struct Published {
     pub(crate) room: Option<RoomName>,
     pub(crate) name: PublicationName,
     pub(crate) publisher: (ClientId, MediaId),
+    /// The publisher's name in the room: for those who explain a call.
+    #[serde(default)]
+    pub(crate) identity: Option<Identity>,
     pub(crate) codecs: Codecs,
     /// Of a publisher that cannot be asked for key frames: what it has sent since the latest one.
     /// It is told to the first player of a worker.

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use parlor_core::observe::Observation;
 use parlor_core::{
-    AudioCodec, Config, MediaId, MediaKind, MediaPacket, Place, PublicationName, Request, RoomName,
-    Team, VideoCodec, epoch,
+    AudioCodec, Config, Identity, MediaId, MediaKind, MediaPacket, Place, PublicationName, Request,
+    RoomName, Team, VideoCodec, epoch,
 };
-use parlor_fuzz::{Kinds, Network, World, scripted_call, with_format, with_header};
+use parlor_fuzz::{ClientKey, Kinds, Network, World, scripted_call, with_format, with_header};
 use parlor_journal::{
     BadHeader, Class, Cut, Ending, Happened, MACHINE, Opening, Reader, Record, Replay, Story,
     VERSION, seal,
@@ -569,6 +569,120 @@ fn who_only_watches_is_told_in_the_room_to_the_end() {
     let gone = lines.iter().find(|line| line.text == "client 7 is gone");
     let room = gone.unwrap().room.as_ref();
     assert_eq!(room.map(RoomName::as_str), Some("call"));
+}
+
+/// A call of Alice and Bob, whom the second machine shows her stream to.
+fn relayed_call() -> (World, ClientKey) {
+    let config = Config {
+        team: Team {
+            size: 2,
+            relay_after: 0,
+            ..Team::default()
+        },
+        ..Config::default()
+    };
+    let mut world = World::recorded(5, base(), config);
+    world.join(1, "call", "alice").unwrap();
+    world.join(2, "call", "bob").unwrap();
+    world.edit_offer = Some(|offer| {
+        // As those of some encoders, it does not name its sources.
+        let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
+        lines.map(|line| format!("{line}\r\n")).collect()
+    });
+    let alice = world.publish(1, 1, "call", "a", Kinds::BOTH).unwrap();
+    world.edit_offer = None;
+    world.run_for(2 * SECOND);
+    world.play(2, 1, "call", "a", Kinds::BOTH).unwrap();
+    world.run_for(2 * SECOND);
+    (world, alice)
+}
+
+/// That the lines contain these, in this order.
+fn tells(lines: &[String], parts: &[&str]) {
+    let mut at = 0;
+    for part in parts {
+        let found = lines[at..].iter().position(|line| line.contains(part));
+        assert!(found.is_some(), "{part} in {lines:#?}");
+        at += 1 + found.unwrap();
+    }
+}
+
+#[test]
+fn the_worker_that_shows_a_stream_tells_whose_picture_stands_still() {
+    let (mut world, alice) = relayed_call();
+    world.clients[alice].unplugged = true;
+    world.run_for(3 * SECOND);
+    world.clients[alice].unplugged = false;
+    world.run_for(2 * SECOND);
+    // Somebody else plays on.
+    world.join(3, "call", "carol").unwrap();
+    world.play(3, 1, "call", "a", Kinds::BOTH).unwrap();
+    world.run_for(SECOND);
+    world
+        .request(2, Request::Stop { media: MediaId(1) })
+        .unwrap();
+    world.run_for(2 * SECOND);
+    let (lines, _) = story(&world.second_journal().unwrap());
+    let bob = "bob (client 2 of another worker), playing \"a\": ";
+    tells(
+        &lines,
+        &[
+            "begins",
+            "DTLS is done",
+            "is connected",
+            "the first key frame",
+            "the picture stands still: nothing of it comes from the publisher's worker",
+            "the picture moves again, after 3.",
+            "is stopped by the other worker",
+        ]
+        .map(|part| format!("{bob}{part}"))
+        .each_ref()
+        .map(String::as_str),
+    );
+    let still = lines.iter().filter(|line| line.contains("stands still"));
+    assert_eq!(
+        still.count(),
+        1,
+        "what is over does not stand still: {lines:#?}"
+    );
+}
+
+#[test]
+fn the_worker_that_shows_a_stream_tells_when_it_waits_for_a_key_frame() {
+    let (mut world, alice) = relayed_call();
+    // Pictures of another source come, and none of them can be begun with.
+    let encoder = &mut world.clients[alice];
+    encoder.switch_source();
+    encoder.ignored_requests = usize::MAX;
+    world.run_for(3 * SECOND);
+    let (lines, _) = story(&world.second_journal().unwrap());
+    tells(
+        &lines,
+        &[
+            "bob (client 2 of another worker), playing \"a\": the picture stands still: the publisher sends, \
+           and the server waits for a key frame",
+        ],
+    );
+}
+
+#[test]
+fn a_line_of_a_guest_is_about_the_player_and_the_publisher() {
+    let (mut world, _) = relayed_call();
+    let journal = world.second_journal().unwrap();
+    let mut replay = Replay::new(journal.as_slice(), base()).unwrap();
+    let mut story = Story::default();
+    let mut happened = Vec::new();
+    while replay.step(&mut happened).unwrap() {
+        for step in happened.drain(..) {
+            story.hear(replay.at(), &step);
+        }
+    }
+    let lines = story.take();
+    let line = lines.iter().find(|line| line.text.ends_with("begins"));
+    let line = line.unwrap();
+    let who: Vec<&str> = line.who.iter().map(Identity::as_str).collect();
+    assert_eq!(who, ["bob", "alice"]);
+    assert_eq!(line.room.as_ref().map(RoomName::as_str), Some("call"));
 }
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/call.journal");

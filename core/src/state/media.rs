@@ -11,6 +11,7 @@ use crate::forwarder::Forwarder;
 use crate::ingest::Replay;
 use crate::limits;
 use crate::names::{Place, PublicationName, RoomName};
+use crate::observe::Observation;
 use crate::peer::{Blueprint, Peer, Role};
 use crate::relay::Message;
 use crate::request::{ClientId, MediaId, MediaKind, Muted, Reply, RequestError, TooMany};
@@ -595,6 +596,11 @@ impl State {
             None => self.disown(subscription.client, subscription.media),
             Some(Home { worker, player, .. }) => {
                 self.tables.guests.remove(&(worker, player));
+                self.outbox.observe(|| Observation::GuestEnded {
+                    client: subscription.client,
+                    media: subscription.media,
+                    reason: None,
+                });
             }
         }
     }

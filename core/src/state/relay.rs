@@ -197,15 +197,18 @@ impl State {
             }
         }
         let place = room.and_then(|room| self.tables.rooms.get(room));
+        let identity = |client| Some(place?.participant(client)?.identity.clone());
         let play = Play {
             player: PlayerId::new(self.id, subscription),
             stream,
             of: owner,
+            identity: identity(client),
             offer: offer.to_owned(),
             publication: Published {
                 room: place.map(|room| room.name.clone()),
                 name: publication.name.clone(),
                 publisher: (publication.client, publication.media),
+                identity: identity(publication.client),
                 codecs: publication.codecs,
                 past,
             },
@@ -376,11 +379,14 @@ impl State {
             player,
             stream,
             of,
+            identity,
             offer,
             publication,
         } = play;
         let codecs = publication.codecs;
-        let named = (publication.room.clone(), publication.name.clone());
+        let (room, name) = (publication.room.clone(), publication.name.clone());
+        let publisher = publication.publisher;
+        let publisher = (publisher.0, publisher.1, publication.identity.clone());
         let key = self.relayed(now, home, stream, publication);
         if self.tables.streams() >= self.config.limits.peers {
             return Err(RequestError::TooMany(TooMany::Peers));
@@ -394,16 +400,16 @@ impl State {
         };
         let place = (None, key);
         let (_, sdp) = self.connect_player(now, of, Some(home), place, &offer, &tracks, draws)?;
-        if let Some(observations) = &mut self.outbox.observations {
-            let ((client, media), (room, name)) = (of, named);
-            observations.push_back(Observation::Guest {
-                client,
-                media,
-                room,
-                name,
-                answer: sdp.clone(),
-            });
-        }
+        let (client, media) = of;
+        self.outbox.observe(|| Observation::Guest {
+            client,
+            media,
+            room,
+            name,
+            identity,
+            publisher,
+            answer: sdp.clone(),
+        });
         let has = |kind| codec_of(&tracks, kind).is_some();
         Ok(Answer {
             sdp,
@@ -470,6 +476,11 @@ impl State {
         };
         let incoming = relayed.incoming(now);
         let RelayedPacket { kind, packet, .. } = relayed;
+        self.outbox.observe(|| Observation::Relayed {
+            client: publication.client,
+            media: publication.media,
+            kind,
+        });
         if kind == MediaKind::Video {
             if incoming.entry {
                 publication.keyframes.wanted = false;
@@ -515,7 +526,11 @@ impl State {
     pub(super) fn tell_live(&mut self, (client, media): Owner, role: Role) {
         match self.home_of(role) {
             None => self.tell(client, News::Live { media }),
-            Some(Home { worker, player, .. }) => self.send_relay(worker, Message::Live { player }),
+            Some(Home { worker, player, .. }) => {
+                self.outbox
+                    .observe(|| Observation::GuestLive { client, media });
+                self.send_relay(worker, Message::Live { player });
+            }
         }
     }
 
@@ -524,6 +539,11 @@ impl State {
         match self.home_of(role) {
             None => self.tell(client, News::Ended { media, reason }),
             Some(Home { worker, player, .. }) => {
+                self.outbox.observe(|| Observation::GuestEnded {
+                    client,
+                    media,
+                    reason: Some(reason),
+                });
                 self.send_relay(worker, Message::Ended { player, reason });
             }
         }

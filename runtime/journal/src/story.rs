@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use parlor_core::observe::{Observation, Sender};
-use parlor_core::{ClientId, EndReason, Event, Identity, News, Place, Reply, Request, RoomName};
+use parlor_core::{
+    ClientId, EndReason, Event, Identity, MediaKind, News, Place, Reply, Request, RoomName,
+};
 
 use crate::pcap::Clear;
 use crate::replay::Happened;
@@ -32,6 +34,8 @@ pub struct Story {
     at: Duration,
     members: BTreeMap<(ClientId, RoomName), Identity>,
     streams: BTreeMap<Stream, Told>,
+    /// When the latest packet of a picture of another worker's stream has come.
+    relayed: BTreeMap<Stream, Duration>,
     lines: Vec<Line>,
     /// When it is looked next whether something stands still.
     looks: Duration,
@@ -59,28 +63,70 @@ impl Story {
                 Err(error) => self.tell_of_client(*client, format!("is refused: {error}")),
             },
             Happened::Told(Event { client, news }) => self.told(*client, news),
-            Happened::Observed(Observation::Guest {
-                client,
-                media,
-                room,
-                name,
-                answer,
-            }) => {
-                let title = format!("client {} of another worker, playing \"{name}\"", client.0);
-                let room = room.clone();
-                let told = Told::new(room, name.as_str(), title, false, None, Some(answer));
-                self.streams.insert((*client, *media), told);
-                self.tell_of((*client, *media), |told| format!("{}: begins", told.title));
-            }
+            Happened::Observed(observation) => self.observed(observation),
             Happened::Received { .. }
             | Happened::Ingested { .. }
             | Happened::Sent(_)
-            | Happened::Sunk(_)
-            | Happened::Observed(Observation::Secured { .. }) => {}
+            | Happened::Sunk(_) => {}
         }
         if at >= self.looks {
             self.looks = at + LOOK;
             self.look();
+        }
+    }
+
+    /// Of what another worker has this one play.
+    fn observed(&mut self, observation: &Observation) {
+        match observation {
+            Observation::Guest {
+                client,
+                media,
+                room,
+                name,
+                identity,
+                publisher: (publisher, published, by),
+                answer,
+            } => {
+                let guest = format!("client {} of another worker", client.0);
+                let guest = match identity {
+                    Some(identity) => format!("{identity} ({guest})"),
+                    None => guest,
+                };
+                let title = format!("{guest}, playing {:?}", name.as_str());
+                let of = Some((*publisher, *published));
+                let told = Told::new(room.clone(), name.as_str(), title, false, of, Some(answer));
+                let named = [identity, by].into_iter().flatten().cloned().collect();
+                self.streams.insert((*client, *media), told.guest(named));
+                self.tell_of((*client, *media), |told| format!("{}: begins", told.title));
+            }
+            Observation::GuestLive { client, media } => {
+                self.tell_of((*client, *media), |told| {
+                    format!("{}: is connected", told.title)
+                });
+            }
+            Observation::GuestEnded {
+                client,
+                media,
+                reason,
+            } => {
+                self.tell_of((*client, *media), |told| match reason {
+                    Some(reason) => format!("{}: ends, because {}", told.title, because(*reason)),
+                    None => format!("{}: is stopped by the other worker", told.title),
+                });
+                self.streams.remove(&(*client, *media));
+            }
+            Observation::Relayed {
+                client,
+                media,
+                kind: MediaKind::Video,
+            } => {
+                self.relayed.insert((*client, *media), self.at);
+            }
+            Observation::Relayed {
+                kind: MediaKind::Audio,
+                ..
+            }
+            | Observation::Secured { .. } => {}
         }
     }
 
@@ -144,8 +190,11 @@ impl Story {
             .streams
             .iter()
             .map(|(key, told)| {
-                let source = told.of.and_then(|of| self.streams.get(&of));
-                (*key, source.and_then(|source| source.latest_picture))
+                let source = told.of.and_then(|of| match told.is_guest() {
+                    true => self.relayed.get(&of).copied(),
+                    false => self.streams.get(&of)?.latest_picture,
+                });
+                (*key, source)
             })
             .collect();
         let keys: Vec<Stream> = self.streams.keys().copied().collect();
@@ -265,14 +314,7 @@ impl Story {
                 });
             }
             News::Ended { media, reason } => {
-                let why = match reason {
-                    EndReason::PublisherStopped => "the publisher has stopped",
-                    EndReason::ConnectTimeout => "it has not connected in time",
-                    EndReason::ConsentExpired => "its client has fallen silent",
-                    EndReason::DtlsFailed => "DTLS has failed",
-                    EndReason::Closed => "its client has closed it",
-                    EndReason::Failed => "it has broken the protocol",
-                };
+                let why = because(*reason);
                 self.tell_of((client, *media), |told| {
                     format!("{}: ends, because {why}", told.title)
                 });
@@ -334,7 +376,8 @@ impl Story {
         let clients = [Some(stream.0), told.of.map(|(client, _)| client)];
         let room = told.room.as_ref();
         let members = clients.into_iter().flatten();
-        members.filter_map(move |client| self.identity(client, room))
+        let members = members.filter_map(move |client| self.identity(client, room));
+        members.chain(&told.named)
     }
 
     fn tell_in(&mut self, client: ClientId, room: &RoomName, does: String) {
@@ -373,5 +416,16 @@ impl Story {
         for room in rooms {
             self.tell_in(client, &room, does.clone());
         }
+    }
+}
+
+fn because(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::PublisherStopped => "the publisher has stopped",
+        EndReason::ConnectTimeout => "it has not connected in time",
+        EndReason::ConsentExpired => "its client has fallen silent",
+        EndReason::DtlsFailed => "DTLS has failed",
+        EndReason::Closed => "its client has closed it",
+        EndReason::Failed => "it has broken the protocol",
     }
 }

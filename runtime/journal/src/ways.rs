@@ -84,7 +84,12 @@ impl Ways {
             Happened::Ingested { .. }
             | Happened::Told(_)
             | Happened::Sunk(_)
-            | Happened::Observed(Observation::Secured { .. }) => {}
+            | Happened::Observed(
+                Observation::Secured { .. }
+                | Observation::GuestLive { .. }
+                | Observation::GuestEnded { .. }
+                | Observation::Relayed { .. },
+            ) => {}
         }
         validated
     }

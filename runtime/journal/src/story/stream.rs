@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parlor_core::observe::{Sender, begins_picture};
-use parlor_core::{RoomName, VideoCodec};
+use parlor_core::{Identity, RoomName, VideoCodec};
 
 use crate::digest::Class;
 use crate::pcap::Clear;
@@ -37,6 +37,9 @@ pub(super) struct Told {
     pub(super) publishes: bool,
     /// The publication that it plays.
     pub(super) of: Option<Stream>,
+    /// Of a guest: who it is, and whose publication it plays, where they are in a room.
+    pub(super) named: Vec<Identity>,
+    guest: bool,
     payloads: BTreeMap<u8, Payload>,
     pub(super) latest_picture: Option<Duration>,
     still_since: Option<Duration>,
@@ -68,6 +71,8 @@ impl Told {
             title,
             publishes,
             of,
+            named: Vec::new(),
+            guest: false,
             payloads,
             latest_picture: None,
             still_since: None,
@@ -76,6 +81,19 @@ impl Told {
             again: 0,
             tells: Duration::ZERO,
         }
+    }
+
+    /// That of a client of another worker, to whom these names belong.
+    pub(super) fn guest(self, named: Vec<Identity>) -> Self {
+        Self {
+            named,
+            guest: true,
+            ..self
+        }
+    }
+
+    pub(super) fn is_guest(&self) -> bool {
+        self.guest
     }
 
     pub(super) fn packet(&mut self, at: Duration, clear: &Clear<'_>) -> Vec<Heard> {
@@ -169,6 +187,7 @@ impl Told {
             (false, Some(source)) if at.saturating_sub(source) < STILL => {
                 "the publisher sends, and the server waits for a key frame"
             }
+            (false, _) if self.guest => "nothing of it comes from the publisher's worker",
             (false, _) => "nothing comes from the publisher",
         };
         Some(format!("the picture stands still: {why}"))
