@@ -38,9 +38,6 @@ pub(crate) struct Bounds {
     pub(crate) age: Duration,
 }
 
-/// Buffers that are used again once they are written; those of a disk that was behind are freed.
-const SPARE: usize = 4;
-
 /// Keeps the journals of one worker.
 pub(crate) struct Journal {
     worker: u32,
@@ -92,7 +89,7 @@ impl Journal {
         clock: Clock,
     ) -> std::io::Result<Self> {
         let (disk, to_write) = sync_channel(limits::JOURNAL_QUEUE);
-        let (written, empty) = sync_channel(SPARE);
+        let (written, empty) = sync_channel(limits::JOURNAL_SPARE);
         let troubles = Arc::new(Troubles::default());
         let writer = Disk::new(directory, Arc::clone(&troubles), written);
         let thread = std::thread::Builder::new()

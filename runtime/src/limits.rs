@@ -87,8 +87,13 @@ pub const GOODBYE: Duration = Duration::from_millis(1500);
 pub const WORKERS_STOP: Duration = Duration::from_millis(500);
 /// Bytes of a journal that are handed to the disk together.
 pub const JOURNAL_BUFFER: usize = 256 * 1024;
-/// Such buffers that wait for the disk: what it may be behind.
+/// Such buffers that wait for the disk: what it may be behind, so that one which is full for some
+/// minutes costs nothing.
 pub const JOURNAL_QUEUE: usize = 128;
+/// Buffers that are used again once they are written; those of a disk that was behind are freed.
+pub const JOURNAL_SPARE: usize = 4;
+/// How long it is waited before what the disk has refused is tried again.
+pub const JOURNAL_RETRY: Duration = Duration::from_millis(500);
 /// How long a record of a journal may wait before it is handed to the disk.
 pub const JOURNAL_INTERVAL: Duration = Duration::from_millis(200);
 /// A journal that has a part of its size or age, one of so many, is followed by the next one as

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use parlor_journal::{Cut, Date};
 
@@ -40,9 +40,6 @@ pub(crate) struct Directory {
     /// Bytes that were written since old journals were last removed.
     unpruned: AtomicU64,
 }
-
-/// How long it is waited before what the disk has refused is tried again.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// How a journal's file ends.
 const ENDING: &str = "journal";
@@ -224,7 +221,7 @@ impl Disk {
             if self.troubles.stops.load(Ordering::Acquire) {
                 return false;
             }
-            std::thread::park_timeout(RETRY);
+            std::thread::park_timeout(limits::JOURNAL_RETRY);
         }
     }
 
