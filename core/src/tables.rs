@@ -220,8 +220,6 @@ pub(crate) struct Subscription {
     pub(crate) home: Option<Home>,
     pub(crate) destination: Destination,
     pub(crate) live: bool,
-    /// How many packets had come, of all publications, before it was live: they are not for it.
-    pub(crate) since: u64,
     /// The way through what an ingest has sent since its latest key frame, while behind.
     pub(crate) replay: Option<Replay>,
     pub(crate) audio: Option<Forwarder>,

@@ -114,7 +114,6 @@ impl State {
             home: None,
             destination: Destination::Sink,
             live: false,
-            since: 0,
             replay: None,
             audio: taken_audio.map(|codec| Forwarder::new(codec, audio_start)),
             video: taken_video.map(|codec| Forwarder::new(codec, video_start)),

@@ -232,7 +232,6 @@ impl State {
             home,
             destination: Destination::Peer(PeerKey::default()),
             live: false,
-            since: 0,
             replay: None,
             audio: forwarder(MediaKind::Audio, audio),
             video: forwarder(MediaKind::Video, video),
@@ -432,7 +431,6 @@ impl State {
             return;
         };
         subscription.live = true;
-        subscription.since = self.spread.count();
         let (publication, waits) = (subscription.publication, subscription.waits_for_keyframe());
         if waits && !self.begin_replay(now, key) {
             self.want_keyframe(now, publication);

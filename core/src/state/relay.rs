@@ -173,7 +173,6 @@ impl State {
                 answered: false,
             },
             live: false,
-            since: 0,
             replay: None,
             audio: None,
             video: None,

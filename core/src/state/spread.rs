@@ -20,8 +20,6 @@ pub(super) struct Waiting {
     pub(super) incoming: Incoming,
     /// The number of what it came in: see [`Transmit::cause`](crate::Transmit::cause).
     pub(super) cause: u32,
-    /// Its place among all that have come.
-    number: u64,
 }
 
 impl Waiting {
@@ -39,7 +37,6 @@ impl Waiting {
             packet,
             incoming,
             cause,
-            number: 0,
         }
     }
 }
@@ -62,8 +59,6 @@ pub(super) struct Spread {
     place: usize,
     /// How many have had their turn since the first of them came.
     steps: usize,
-    /// How many have come at all.
-    count: u64,
 }
 
 impl Spread {
@@ -71,20 +66,9 @@ impl Spread {
         self.waiting.is_empty() && self.current.is_empty()
     }
 
-    /// How many packets have come.
-    pub(super) fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// How many of them are here.
+    /// How many packets are here.
     pub(super) fn len(&self) -> usize {
         self.waiting.len() + self.current.len()
-    }
-
-    fn push(&mut self, waiting: Waiting) {
-        self.count += 1;
-        let number = self.count;
-        self.waiting.push(Waiting { number, ..waiting });
     }
 
     /// Goes on to the publication of the oldest packet.
@@ -123,8 +107,8 @@ impl Spread {
         while self.current.pop_front_if(|(left, _)| *left == 0).is_some() {}
     }
 
-    /// A subscriber has come behind the others, of which there are so many. It has a turn at what is
-    /// still to be had by those before it and behind it, which is not for it.
+    /// A subscriber has come behind the others, of which there are so many: between the last one's
+    /// turn and the first one's. What came before it is not for it, if it is not live by then.
     pub(super) fn enter(&mut self, publication: PublicationKey, others: usize) {
         if self.publication == Some(publication) {
             for (left, _) in &mut self.current {
@@ -150,7 +134,7 @@ impl State {
     /// next.
     pub(super) fn spread_later(&mut self, now: Instant, waiting: Waiting) {
         self.relay(now, &waiting);
-        self.spread.push(waiting);
+        self.spread.waiting.push(waiting);
         if self.spread.waiting.len() >= limits::WAITING_PACKETS {
             self.spread_all();
         }
@@ -221,9 +205,6 @@ impl State {
             if waiting.kind == MediaKind::Video && subscription.replay.is_some() {
                 continue;
             }
-            if waiting.number <= subscription.since {
-                continue;
-            }
             let Waiting {
                 kind,
                 packet,
@@ -252,7 +233,7 @@ mod tests {
         let mut spread = Spread::default();
         let epoch = std::time::Instant::now();
         for (number, publication) in (1..).zip([one, other, one, other]) {
-            spread.push(waiting(epoch, publication, number));
+            spread.waiting.push(waiting(epoch, publication, number));
         }
         let mut passed = Vec::new();
         while !spread.is_empty() {
@@ -272,16 +253,16 @@ mod tests {
         let epoch = std::time::Instant::now();
         let mut spread = Spread::default();
         let mut had = [const { Vec::new() }; 3];
-        spread.push(waiting(epoch, key, 1));
+        spread.waiting.push(waiting(epoch, key, 1));
         spread.begin();
         for (step, subscriber) in [0, 1, 2, 0, 1, 2].into_iter().enumerate() {
             if step == 1 {
-                spread.push(waiting(epoch, key, 2));
+                spread.waiting.push(waiting(epoch, key, 2));
             }
             if step == 4 {
                 // The first round is over: others have their turn before this one.
-                spread.push(waiting(epoch, other, 9));
-                spread.push(waiting(epoch, key, 3));
+                spread.waiting.push(waiting(epoch, other, 9));
+                spread.waiting.push(waiting(epoch, key, 3));
             }
             spread.join(3);
             had[subscriber].extend(numbers(&spread));
@@ -305,13 +286,14 @@ mod tests {
                 (draw >> 33) % bound
             };
             let mut spread = Spread::default();
+            let mut count = 0;
             // What each had first, and what it has got.
             let mut subscribers: Vec<(u64, Vec<u64>)> = vec![(0, Vec::new()), (0, Vec::new())];
             for _ in 0..60 {
                 match below(8) {
                     0 => {
                         spread.enter(key, subscribers.len());
-                        subscribers.push((spread.count(), Vec::new()));
+                        subscribers.push((count, Vec::new()));
                     }
                     1 if subscribers.len() > 1 => {
                         let place = below(subscribers.len() as u64) as usize;
@@ -321,8 +303,8 @@ mod tests {
                         assert_eq!(got, all, "seed {seed}");
                     }
                     2 | 3 => {
-                        let number = spread.count() + 1;
-                        spread.push(waiting(epoch, key, number));
+                        count += 1;
+                        spread.waiting.push(waiting(epoch, key, count));
                     }
                     _ => turn(&mut spread, &mut subscribers),
                 }
@@ -331,7 +313,7 @@ mod tests {
                 turn(&mut spread, &mut subscribers);
             }
             for (since, got) in subscribers {
-                let all: Vec<u64> = (since + 1..=spread.count()).collect();
+                let all: Vec<u64> = (since + 1..=count).collect();
                 assert_eq!(got, all, "seed {seed}");
             }
         }
