@@ -15,6 +15,8 @@ pub(super) struct Clock {
     /// How much earlier than the first packet the earliest one came for its time, so far: what is
     /// expected is as early, and never behind what has come.
     lead: i64,
+    /// The highest time so far.
+    highest: Option<i64>,
     audio: Line,
     video: Line,
 }
@@ -25,8 +27,6 @@ struct Line {
     rate: i64,
     /// The latest timestamp as it came, unwrapped, and its time.
     latest: Option<(u32, i64, i64)>,
-    /// The highest time so far.
-    highest: Option<i64>,
     /// What is added to a timestamp to get its time here.
     offset: i64,
     /// What is added to get the time of capture.
@@ -38,6 +38,8 @@ const SECOND: i64 = 1_000_000_000;
 const BEGIN: i64 = 10 * SECOND;
 /// How far a timestamp may be before where it arrives, or behind the highest one so far.
 const ASTRAY: i64 = 9 * SECOND;
+/// More than timestamps of both tracks, which begin anywhere, can be apart.
+const MONTH: i64 = 30 * 86_400 * SECOND;
 /// What is not shifted, but put right at once.
 const APART: i64 = SECOND / 2;
 /// By how much a frame is shifted.
@@ -48,13 +50,13 @@ impl Clock {
         let line = |rate: u32| Line {
             rate: i64::from(rate.max(1)),
             latest: None,
-            highest: None,
             offset: 0,
             capture: None,
         };
         Self {
             begun: None,
             lead: 0,
+            highest: None,
             audio: line(audio_rate),
             video: line(video_rate),
         }
@@ -72,8 +74,8 @@ impl Clock {
         let since = nanoseconds(arrived.saturating_duration_since(begun)).unwrap_or_default();
         let expected = BEGIN + since + self.lead;
         let (line, other) = match kind {
-            MediaKind::Audio => (&mut self.audio, &self.video),
-            MediaKind::Video => (&mut self.video, &self.audio),
+            MediaKind::Audio => (&mut self.audio, &mut self.video),
+            MediaKind::Video => (&mut self.video, &mut self.audio),
         };
         if let Some((raw, _, time)) = line.latest
             && raw == timestamp
@@ -107,13 +109,18 @@ impl Clock {
         }
         // What was held up on its way goes on where it was: later it is back in time, and must not
         // stand before what came meanwhile.
-        let least = line.highest.unwrap_or(expected) - ASTRAY;
+        let least = self.highest.unwrap_or(expected) - ASTRAY;
         if !(least..=expected + ASTRAY).contains(&(media + line.offset)) {
+            // They leap together, unless the publisher says what cannot be.
+            let apart = beside.map(|beside| beside - other.offset);
             line.offset = expected - media;
+            if let Some(apart) = apart.filter(|apart| apart.abs() <= MONTH) {
+                other.offset = line.offset - apart;
+            }
         }
         let time = media + line.offset;
         self.lead = self.lead.max(time - BEGIN - since);
-        line.highest = line.highest.max(Some(time));
+        self.highest = self.highest.max(Some(time));
         line.latest = Some((timestamp, ticks, time));
         duration(time)
     }
@@ -242,6 +249,38 @@ mod tests {
         }
         let since = times.iter().map(|time| (*time - times[0]).as_millis());
         assert_eq!(since.collect::<Vec<_>>(), [0, 100, 200, 15_100]);
+    }
+
+    #[test]
+    fn a_track_that_begins_after_a_stall_stands_beside_the_other() {
+        let now = Instant::now();
+        let mut clock = Clock::new(48_000, 90_000);
+        let captured = |seconds| Some(Duration::from_secs(seconds));
+        let picture = clock.place(now, MediaKind::Video, 0, captured(100));
+        let after = now + Duration::from_secs(12);
+        let sound = clock.place(after, MediaKind::Audio, 0, captured(101));
+        assert_eq!(sound - picture, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn tracks_leap_together() {
+        let now = Instant::now();
+        let mut clock = Clock::new(48_000, 90_000);
+        let mut place = |arrives: u32, kind, captured: u32| {
+            let rate = if kind == MediaKind::Audio { 48 } else { 90 };
+            let at = now + MILLISECOND * arrives;
+            clock.place(at, kind, rate * captured, Some(MILLISECOND * captured))
+        };
+        place(0, MediaKind::Audio, 0);
+        let picture = place(20, MediaKind::Video, 12_000);
+        assert_eq!(
+            place(30, MediaKind::Video, 12_080) - picture,
+            MILLISECOND * 80
+        );
+        assert_eq!(
+            place(40, MediaKind::Audio, 12_080) - picture,
+            MILLISECOND * 80
+        );
     }
 
     #[test]
