@@ -26,8 +26,6 @@ mod kind {
 /// Bytes of S0, S1 and S2, and of C0 and C1.
 const HANDSHAKE: usize = 1 + 2 * PART;
 const PART: usize = 1536;
-/// Most bytes that an encoder lets wait before it leaves pictures out.
-const WAITING: usize = 64 * 1024;
 /// The message stream of what is published or played.
 const STREAM: u32 = 1;
 
@@ -127,7 +125,7 @@ impl RtmpClient {
         let Some(camera) = self.camera.as_mut().filter(|_| self.stage == Stage::On) else {
             return;
         };
-        for tag in camera.due(now, self.out.len() > WAITING) {
+        for tag in camera.due(now, self.out.len() > camera.patience) {
             let (kind, body) = (tag.kind, &tag.body);
             (self.writer).write(kind, tag.timestamp, STREAM, body, &mut self.out);
         }

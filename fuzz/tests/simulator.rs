@@ -18,6 +18,7 @@ const FOUND: &[(u64, &str)] = &[
     (438, "a handshake went on to where its client was no longer"),
     (497, "a player by RTMP got the sound in two codecs"),
     (203, "what was held up stopped the clock of players by RTMP"),
+    (124, "sound and picture of one encoder leapt apart"),
     (459, "what began late stopped the clock of players by RTMP"),
 ];
 

@@ -82,6 +82,8 @@ pub struct Camera {
     pub sound: Option<Speech>,
     /// It says beforehand which tracks it has.
     pub promises: bool,
+    /// Bytes that wait to be written, before it leaves pictures out.
+    pub patience: usize,
     /// Its chunks are of the largest size.
     pub large_chunks: bool,
     /// The timestamp that it begins with.
@@ -110,6 +112,7 @@ impl Camera {
             video: true,
             sound: None,
             promises: true,
+            patience: 64 * 1024,
             large_chunks: false,
             first: 0,
             pace,

@@ -286,10 +286,16 @@ impl Life {
         let connected = self.shown_streams();
         let screens = self.screens_on();
         let numbers = self.numbers();
+        let late = self.late_players();
         self.pass(HEALED);
         self.check_pictures(&connected, &numbers);
         self.check_screens(&screens, &numbers);
-        self.pass(SETTLED);
+        self.check_late(&late);
+        // The key frame that these have begun with is too old for others.
+        let late = self.late_players();
+        self.pass(HEALED);
+        self.check_late(&late);
+        self.pass(SETTLED - HEALED);
         self.check_settled();
         self.check_lines();
         self.forget_received();

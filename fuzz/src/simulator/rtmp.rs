@@ -24,6 +24,8 @@ use crate::world::{Front, Said};
 
 /// Names of encoders in one place.
 const ENCODERS: usize = 3;
+/// Publications that somebody begins to play after the faults.
+const LATE: usize = 3;
 /// Connections at the same time.
 const LINES: usize = 10;
 
@@ -36,6 +38,8 @@ pub(super) struct Cause {
     pub(super) troubled: bool,
     /// It has sent what was left out before anything could be announced.
     pub(super) gathered: bool,
+    /// It has ended what it did, but not its connection.
+    pub(super) quits: bool,
     /// It has done what ends it.
     pub(super) doomed: bool,
     /// The mark of what it publishes.
@@ -66,8 +70,9 @@ impl Life {
         camera.video = camera.sound.is_none() || !draw.once_in(5);
         camera.large_chunks = draw.once_in(2);
         camera.promises = !draw.once_in(3);
+        camera.patience = draw.of(&[64 * 1024, 512 * 1024]);
         // Timestamps wrap at 24 and at 32 bits, as far as somebody takes them to.
-        camera.first = draw.of(&[0, 12_345, 0x00ff_ffff - 5_000, u32::MAX - 5_000]);
+        camera.first = draw.of(&[0, 12_345, 0x00ff_ffff - 1_500, u32::MAX - 1_500]);
         self.note(format_args!("an encoder dials {spot:?}: {name} {camera:?}"));
         let query = draw.of(&["", "?key=1"]);
         let name = format!("{name}{query}");
@@ -88,14 +93,15 @@ impl Life {
         self.dial(client);
     }
 
-    fn dial(&mut self, client: RtmpClient) {
+    fn dial(&mut self, client: RtmpClient) -> Option<ClientId> {
         if self.world.front.lines.len() >= LINES {
-            return;
+            return None;
         }
         let camera = client.camera.as_ref();
         let cause = Cause {
             broke: false,
             doomed: false,
+            quits: false,
             troubled: self.rough,
             gathered: camera.is_some_and(Camera::is_gathered),
             mark: camera.map(|camera| camera.mark),
@@ -103,6 +109,7 @@ impl Life {
         let id = self.world.dial(client);
         self.note(format_args!("it is {id:?}"));
         self.causes.insert(id, cause);
+        Some(id)
     }
 
     /// One who is connected by RTMP, and has done nothing that ends it.
@@ -129,9 +136,16 @@ impl Life {
 
     pub(super) fn hang_up(&mut self, draw: &mut Draw) {
         if let Some(id) = self.some_line(draw) {
-            self.note(format_args!("{id:?} hangs up"));
+            let stays = draw.once_in(2);
+            self.note(format_args!("{id:?} stops, and stays connected: {stays}"));
             self.doom(id);
-            self.world.hang_up(id);
+            match stays {
+                true => {
+                    self.cause(id).quits = true;
+                    self.world.quit(id);
+                }
+                false => self.world.hang_up(id),
+            }
         }
     }
 
@@ -264,7 +278,13 @@ impl Life {
             Request::Leave { room } => self.left(id, &room, &reply),
             Request::Disconnect => {
                 self.casts.retain(|_, cast| *cast != client);
-                if self.people.contains_key(&id) {
+                let quits = self.causes.get(&client).is_some_and(|cause| cause.quits);
+                if let Some(person) = self.people.get(&id) {
+                    let left = person.rooms.is_empty() && person.streams.is_empty();
+                    assert!(
+                        left || !quits,
+                        "{client:?} has stopped, and is there still: {person:?}"
+                    );
                     self.forget(id, |_, _| true);
                     self.people.remove(&id);
                 }
@@ -329,6 +349,8 @@ impl Life {
             "{client:?} is to blame: {counters:?}"
         );
         let left_out = if cause.gathered { 0 } else { left_out };
+        // One who is connected for nothing is closed.
+        let timeouts = if cause.quits { 0 } else { timeouts };
         let late = timeouts + silent + not_reading + cut + left_out;
         assert!(
             late == 0 || cause.troubled || cause.broke,
@@ -348,8 +370,66 @@ impl Life {
             let mark = line.client.camera.as_ref().map(|camera| camera.mark);
             let mut streams = self.people.get(&id.0).into_iter();
             let published = streams.any(|it| it.streams.values().any(|it| it.mark() == mark));
-            let plays = self.screens.get(id).is_some_and(|it| it.plays.is_some());
+            let cast = self.screens.get(id).and_then(|it| it.cast);
+            let plays = cast.is_some_and(|cast| self.casts.values().any(|it| *it == cast));
             assert!(published || plays, "{id:?} does nothing");
+        }
+        for cast in self.casts.values() {
+            let mut screens = self.screens.values();
+            let is_played = screens.any(|screen| screen.cast == Some(*cast));
+            assert!(is_played, "nobody plays what {cast:?} takes");
+        }
+    }
+
+    /// Somebody plays what each connection publishes, by another one and by RTMP, from here on; and
+    /// the publisher does not answer the first two requests for a key frame. Returns whose pictures
+    /// are to come.
+    pub(super) fn late_players(&mut self) -> Vec<ClientId> {
+        let streams = self.people.values().flat_map(|it| it.streams.values());
+        let there = streams.filter(|it| it.plays.is_none() && self.is_up(it));
+        let there = there.filter_map(|it| {
+            it.kinds.video?;
+            Some((it.connection()?, it.spot, it.name.clone(), it.kinds))
+        });
+        let mut players = Vec::new();
+        for (key, spot, name, kinds) in there.take(LATE).collect::<Vec<_>>() {
+            self.world.clients[key].ignored_requests = 2;
+            let idle = |id: &&u64| {
+                let person = &self.people[*id];
+                !Self::is_rtmp(**id) && person.noticed.is_none() && person.may_act(spot)
+            };
+            if let Some(id) = self.people.keys().find(idle).copied() {
+                self.play_as(id, spot, &name, kinds);
+            }
+            let client = RtmpClient::new(spot.name(), &name, None, vec!["vp08"]);
+            players.extend(self.dial(client));
+        }
+        players
+    }
+
+    /// Asserts that those have pictures who are still there.
+    pub(super) fn check_late(&self, players: &[ClientId]) {
+        let on = self.screens_on();
+        for (id, mark) in on.iter().filter(|(id, _)| players.contains(id)) {
+            let screen = &self.screens[id];
+            assert!(
+                screen.pictures > 0,
+                "{id:?} came late and sees nothing of {mark}: {screen:?}"
+            );
+        }
+        for stream in self.people.values().flat_map(|it| it.streams.values()) {
+            if let Some(key) = stream.connection()
+                && self.is_up(stream)
+                && let Some(decoder) = &self.world.clients[key].decoder
+                && let Some(mark) = stream.plays
+                && self.publication(mark).is_some_and(|it| self.is_up(it))
+            {
+                let shown = decoder.pictures;
+                assert!(
+                    shown > 0,
+                    "connection {key} sees nothing of {mark}: {stream:?}"
+                );
+            }
         }
     }
 

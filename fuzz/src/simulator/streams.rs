@@ -151,7 +151,7 @@ impl Life {
         self.play_as(id, spot, &name, kinds);
     }
 
-    fn play_as(&mut self, id: u64, spot: Spot, name: &str, kinds: Kinds) {
+    pub(super) fn play_as(&mut self, id: u64, spot: Spot, name: &str, kinds: Kinds) {
         let owner = self.owner(id);
         self.note(format_args!(
             "{owner:?} plays {name} in {spot:?}: {kinds:?}"

@@ -202,6 +202,14 @@ impl World {
         id
     }
 
+    /// A client by RTMP ends what it does, and stays connected.
+    pub fn quit(&mut self, id: ClientId) {
+        if let Some(line) = self.front.lines.get_mut(&id) {
+            line.client.stop();
+            self.serve_line(id);
+        }
+    }
+
     /// A client by RTMP ends what it does, and its connection.
     pub fn hang_up(&mut self, id: ClientId) {
         if let Some(line) = self.front.lines.get_mut(&id) {
