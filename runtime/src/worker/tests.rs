@@ -1,7 +1,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread::JoinHandle;
 
-use parlor_core::{Certificate, Identity, RoomName, Seed};
+use parlor_core::{
+    Certificate, Identity, MediaId, Place, PublicationName, RoomName, Seed, Team, VideoFormat,
+};
+use parlor_fuzz::{Client, Kinds};
 
 use super::*;
 use crate::link::{FrontEnd, link};
@@ -9,14 +12,24 @@ use crate::link::{FrontEnd, link};
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn start() -> (FrontEnd, JoinHandle<io::Result<()>>) {
+    let (front, worker, _) = start_first_of(1, Config::default());
+    (front, worker)
+}
+
+/// Starts the first of some workers. The ends of the others are not served by anybody.
+fn start_first_of(
+    workers: usize,
+    config: Config,
+) -> (FrontEnd, JoinHandle<io::Result<()>>, Vec<Relays>) {
     let (_, front) = wakeable_poll().unwrap();
     let (poll, waker) = wakeable_poll().unwrap();
-    let relays = relays(&[Arc::clone(&waker)]).remove(0);
+    let mut others = relays(&vec![Arc::clone(&waker); workers]);
+    let relays = others.remove(0);
     let (front_end, worker_end) = link(front, waker);
     let seed = Seed([7; 32]);
     let rooms = Rooms {
         fresh: Fresh {
-            config: Config::default(),
+            config,
             certificate: Certificate::from_seed(&seed),
             seed,
         },
@@ -24,7 +37,95 @@ fn start() -> (FrontEnd, JoinHandle<io::Result<()>>) {
     };
     let udp = Udp::open(&[LOOPBACK], 0).unwrap();
     let worker = Worker::new(poll, udp, rooms, Clock::start(), worker_end, relays).unwrap();
-    (front_end, std::thread::spawn(move || worker.run()))
+    (front_end, std::thread::spawn(move || worker.run()), others)
+}
+
+/// Each request to play goes to another worker, which takes nothing: what waits for it is bounded,
+/// and when it takes something, all of it comes.
+#[test]
+fn no_more_requests_are_taken_than_another_worker_has_room_for() {
+    const PLAYS: u64 = 7_000;
+    let team = Team {
+        size: 2,
+        relay_after: 0,
+        ..Team::default()
+    };
+    let config = Config {
+        team,
+        ..Config::default()
+    };
+    let (front, worker, mut others) = start_first_of(2, config);
+    let name = PublicationName::new("cam").unwrap();
+    let offer = {
+        let address = SocketAddr::from(([192, 0, 2, 1], 1));
+        let (owner, now) = ((ClientId(2), MediaId(1)), Clock::start().now());
+        Client::offer(now, 1, address, owner, Kinds::BOTH, false).1
+    };
+    let ask = |number: u64| {
+        let (media, place) = (MediaId(number as u32), Place::Open);
+        let request = match number {
+            0 => Request::Ingest {
+                media,
+                place,
+                name: name.clone(),
+                audio: None,
+                video: Some(VideoFormat::H264 {
+                    profile_level_id: 0x42_e01f,
+                }),
+            },
+            _ => Request::Subscribe {
+                media,
+                place,
+                name: name.clone(),
+                offer: offer.clone(),
+            },
+        };
+        ToWorker::Ask {
+            // A client has a limit of its own.
+            client: ClientId(number / 100),
+            id: RequestId(number),
+            request,
+        }
+    };
+    let mut asked = 0;
+    let mut ask_until_full = || {
+        let patience = Instant::now() + Duration::from_millis(500);
+        let mut idle = patience;
+        while asked <= PLAYS && Instant::now() < idle {
+            match front.requests.try_send(ask(asked)) {
+                Ok(()) => {
+                    asked += 1;
+                    idle = Instant::now() + Duration::from_millis(500);
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+            front.worker.wake().unwrap();
+        }
+        asked
+    };
+    let room = limits::RELAY_QUEUE + limits::REQUESTS_PER_TURN + limits::REQUEST_QUEUE;
+    let taken = ask_until_full();
+    assert!(
+        taken > limits::RELAY_QUEUE as u64,
+        "the queue is filled: {taken}"
+    );
+    assert!(
+        taken <= room as u64 + 1,
+        "{taken} are taken, with room for {room}"
+    );
+
+    let mut told = 0;
+    let patience = Instant::now() + Duration::from_secs(60);
+    while told < PLAYS {
+        assert!(Instant::now() < patience, "{told} of {PLAYS} have come");
+        while others[0].receive().is_some() {
+            told += 1;
+        }
+        ask_until_full();
+    }
+    front.requests.send(ToWorker::Stop).unwrap();
+    front.worker.wake().unwrap();
+    worker.join().unwrap().unwrap();
 }
 
 #[test]
