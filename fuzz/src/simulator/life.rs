@@ -286,13 +286,14 @@ impl Life {
         let connected = self.shown_streams();
         let screens = self.screens_on();
         let numbers = self.numbers();
-        let late = self.late_players();
+        self.late_players();
+        let late = self.late_screens();
         self.pass(HEALED);
         self.check_pictures(&connected, &numbers);
         self.check_screens(&screens, &numbers);
         self.check_late(&late);
-        // The key frame that these have begun with is too old for others.
-        let late = self.late_players();
+        // The key frame that these have begun with is too old for others, and nobody else asks.
+        let late = self.late_screens();
         self.pass(HEALED);
         self.check_late(&late);
         self.pass(SETTLED - HEALED);

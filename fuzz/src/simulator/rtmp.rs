@@ -20,7 +20,7 @@ use super::screens::Screen;
 use super::streams::stream;
 use crate::media::{Codec, Kinds, RTMP};
 use crate::rtmp::{Breach, Camera, RtmpClient, Speech};
-use crate::world::{Front, Said};
+use crate::world::{ClientKey, Front, Said};
 
 /// Names of encoders in one place.
 const ENCODERS: usize = 3;
@@ -381,18 +381,10 @@ impl Life {
         }
     }
 
-    /// Somebody plays what each connection publishes, by another one and by RTMP, from here on; and
-    /// the publisher does not answer the first two requests for a key frame. Returns whose pictures
-    /// are to come.
-    pub(super) fn late_players(&mut self) -> Vec<ClientId> {
-        let streams = self.people.values().flat_map(|it| it.streams.values());
-        let there = streams.filter(|it| it.plays.is_none() && self.is_up(it));
-        let there = there.filter_map(|it| {
-            it.kinds.video?;
-            Some((it.connection()?, it.spot, it.name.clone(), it.kinds))
-        });
-        let mut players = Vec::new();
-        for (key, spot, name, kinds) in there.take(LATE).collect::<Vec<_>>() {
+    /// Somebody plays what each connection publishes, from here on; and the publisher does not
+    /// answer the first two requests for a key frame.
+    pub(super) fn late_players(&mut self) {
+        for (key, spot, name, kinds) in self.seen_streams() {
             self.world.clients[key].ignored_requests = 2;
             let idle = |id: &&u64| {
                 let person = &self.people[*id];
@@ -401,10 +393,29 @@ impl Life {
             if let Some(id) = self.people.keys().find(idle).copied() {
                 self.play_as(id, spot, &name, kinds);
             }
+        }
+    }
+
+    /// The same by RTMP. Returns whose pictures are to come.
+    pub(super) fn late_screens(&mut self) -> Vec<ClientId> {
+        let mut players = Vec::new();
+        for (key, spot, name, _) in self.seen_streams() {
+            self.world.clients[key].ignored_requests = 2;
             let client = RtmpClient::new(spot.name(), &name, None, vec!["vp08"]);
             players.extend(self.dial(client));
         }
         players
+    }
+
+    /// What some connections publish, with pictures.
+    fn seen_streams(&self) -> Vec<(ClientKey, Spot, String, Kinds)> {
+        let streams = self.people.values().flat_map(|it| it.streams.values());
+        let there = streams.filter(|it| it.plays.is_none() && self.is_up(it));
+        let there = there.filter_map(|it| {
+            it.kinds.video?;
+            Some((it.connection()?, it.spot, it.name.clone(), it.kinds))
+        });
+        there.take(LATE).collect()
     }
 
     /// Asserts that those have pictures who are still there.
