@@ -10,11 +10,11 @@ mod reception;
 mod rtcp;
 mod window;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::codec::Codec;
 use crate::egress::ring::{Extensions, Packet};
+use crate::payload::Payloads;
 use crate::request::MediaKind;
 use crate::rtp::{self, Header};
 use crate::srtp::{Failed, Keys, RtcpOpener, RtcpSealer, RtpOpener, Side};
@@ -158,6 +158,7 @@ impl Ingress {
         &mut self,
         now: Instant,
         datagram: &[u8],
+        payloads: &mut Payloads,
     ) -> Result<Option<Arrival>, Failed> {
         let header = Header::parse(datagram).ok_or(Failed)?;
         let (opener, ..) = self.keys.as_ref().ok_or(Failed)?;
@@ -186,7 +187,7 @@ impl Ingress {
             .and_then(|()| {
                 let place =
                     place.unwrap_or_else(|| self.admit(now, &header, sequence, claim.flatten()));
-                self.receive(now, &header, (place, sequence), &payload)
+                self.receive(now, &header, (place, sequence), &payload, payloads)
             });
         self.payload = payload;
         arrival
@@ -261,6 +262,7 @@ impl Ingress {
         header: &Header<'_>,
         (place, sequence): (usize, u64),
         payload: &[u8],
+        payloads: &mut Payloads,
     ) -> Result<Option<Arrival>, Failed> {
         let extensions = self.read_extensions(now, header);
         let source = &mut self.sources[place];
@@ -311,7 +313,7 @@ impl Ingress {
             timestamp: header.timestamp,
             marker: header.marker,
             extensions,
-            payload: Arc::from(payload),
+            payload: payloads.make(payload),
         };
         Ok(Some(Arrival {
             kind,

@@ -25,6 +25,7 @@ pub mod limits;
 mod media_packet;
 mod names;
 pub mod observe;
+mod payload;
 mod peer;
 mod relay;
 mod request;
@@ -48,6 +49,7 @@ pub use event::{EndReason, Event, News};
 pub use limits::Limits;
 pub use media_packet::{MediaPacket, SinkPacket};
 pub use names::{Identity, NameError, Place, PublicationName, RoomName};
+pub use payload::Payload;
 pub use relay::{Relay, Team, WorkerId};
 pub use request::{
     ClientId, MediaId, MediaKind, Member, Muted, Reply, Request, RequestError, ResumeToken, Said,

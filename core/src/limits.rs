@@ -42,6 +42,8 @@ pub const TRANSMIT_BYTES: usize = 128 * 1024;
 /// Bytes of datagrams to send after which no more should be taken in until some are taken out:
 /// answers to checks, and packets that are sent again, gather until then.
 pub const BATCH_BYTES: usize = 512 * 1024;
+/// Payloads of packets that nobody needs any more, whose memory is kept for others.
+pub const SPARE_PAYLOADS: usize = 64;
 /// Packets of publishers that wait to be passed on: with half as many, some should be taken out.
 pub const WAITING_PACKETS: usize = 1024;
 /// Packets kept for retransmission per video subscription.

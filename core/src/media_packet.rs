@@ -1,8 +1,8 @@
 //! Media that does not come or go by WebRTC.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use crate::payload::Payload;
 use crate::request::{ClientId, MediaId, MediaKind};
 
 /// A packet of an ingest.
@@ -40,5 +40,5 @@ pub struct SinkPacket {
     /// until a browser has said how its clock and its timestamps go together.
     pub captured: Option<Duration>,
     /// The RTP payload.
-    pub payload: Arc<[u8]>,
+    pub payload: Payload,
 }

@@ -17,6 +17,7 @@ use crate::forwarder::Outgoing;
 use crate::ingress::{Arrival, Ingress};
 use crate::limits;
 use crate::observe::{Observation, Reader};
+use crate::payload::Payloads;
 use crate::request::{ClientId, MediaId, MediaKind};
 use crate::srtp::Failed;
 use crate::stun;
@@ -292,9 +293,10 @@ impl Peer {
         &mut self,
         now: Instant,
         contents: &[u8],
+        payloads: &mut Payloads,
     ) -> Result<Option<Arrival>, Failed> {
         match &mut self.flow {
-            Media::Ingress(ingress) => ingress.take(now, contents),
+            Media::Ingress(ingress) => ingress.take(now, contents, payloads),
             Media::Egress(_) => Err(Failed),
         }
     }

@@ -307,7 +307,8 @@ impl State {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        match (peer.handle_packet(now, contents), peer.role) {
+        let arrival = peer.handle_packet(now, contents, &mut self.spread.payloads);
+        match (arrival, peer.role) {
             (Ok(Some(arrival)), Role::Publisher(publication)) => {
                 self.forward(now, publication, arrival);
             }

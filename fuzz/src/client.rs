@@ -1,11 +1,10 @@
 //! A simulated client: one str0m connection that publishes or plays, as a browser's does.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use parlor_core::simulation::{self, Forger, Randomness};
-use parlor_core::{Certificate, ClientId, MediaId, Seed};
+use parlor_core::{Certificate, ClientId, MediaId, Payload, Seed};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
@@ -37,7 +36,7 @@ pub struct Received {
     /// It says that its picture is to be turned.
     pub turned: bool,
     /// The payload.
-    pub payload: Arc<[u8]>,
+    pub payload: Payload,
     /// When it arrived.
     pub at: Instant,
     /// When it was captured, by the latest report of the sender, since 1970.
@@ -490,7 +489,7 @@ impl Client {
             marker: packet.header.marker,
             level: packet.header.ext_vals.audio_level,
             turned: packet.header.ext_vals.video_orientation == Some(VideoOrientation::Deg90),
-            payload: Arc::clone(&packet.payload),
+            payload: Payload::from(&packet.payload[..]),
             at: now,
             captured,
         });

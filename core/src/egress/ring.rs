@@ -1,9 +1,8 @@
 //! The latest packets of a publication's track, to be sent again to whoever lost them: one ring,
 //! shared by all subscribers.
 
-use std::sync::Arc;
-
 use crate::limits;
+use crate::payload::Payload;
 
 /// What a subscriber gets of a packet, whatever its own numbers are.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -15,26 +14,26 @@ pub(crate) struct Packet {
     pub(crate) marker: bool,
     pub(crate) extensions: Extensions,
     #[serde(with = "as_base64")]
-    pub(crate) payload: Arc<[u8]>,
+    pub(crate) payload: Payload,
 }
 
 /// Bytes in text that journals keep: a number each would take three times as much.
 mod as_base64 {
-    use std::sync::Arc;
-
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD_NO_PAD;
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
+    use crate::payload::Payload;
+
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&STANDARD_NO_PAD.encode(bytes))
     }
 
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Arc<[u8]>, D::Error> {
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Payload, D::Error> {
         let text = String::deserialize(from)?;
         let bytes = STANDARD_NO_PAD.decode(text).map_err(D::Error::custom)?;
-        Ok(Arc::from(bytes))
+        Ok(Payload::from(bytes))
     }
 }
 
@@ -56,16 +55,14 @@ pub(crate) struct Ring {
 const _: () = assert!(limits::RETRANSMISSION_PACKETS.is_power_of_two());
 
 impl Ring {
-    /// Keeps a packet in place of the one that is a ring's length older.
-    pub(crate) fn keep(&mut self, packet: Packet) {
+    /// Keeps a packet in place of the one that is a ring's length older, which is returned.
+    pub(crate) fn keep(&mut self, packet: Packet) -> Option<Packet> {
         if self.slots.is_empty() {
             self.slots
                 .resize_with(limits::RETRANSMISSION_PACKETS, || None);
         }
         let slot = slot(packet.sequence);
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = Some(packet);
-        }
+        self.slots.get_mut(slot)?.replace(packet)
     }
 
     /// The packet of a source with this sequence number, if it is still there.
@@ -91,7 +88,7 @@ mod tests {
             timestamp: 0,
             marker: false,
             extensions: Extensions::default(),
-            payload: Arc::from([]),
+            payload: Payload::default(),
         };
         let mut ring = Ring::default();
         assert!(ring.find(1, 0).is_none());

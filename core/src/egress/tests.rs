@@ -1,7 +1,7 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::payload::Payload;
 use crate::srtp::{Profile, Side};
 
 fn egress() -> Egress {
@@ -50,7 +50,7 @@ fn packet(audio_level: Option<u8>) -> Packet {
             audio_level,
             video_orientation: None,
         },
-        payload: Arc::from([5; 100]),
+        payload: Payload::from(&[5; 100][..]),
     }
 }
 

@@ -53,7 +53,11 @@ impl Pair {
     }
 
     fn send(&mut self, sent: Sent) -> Result<Option<Arrival>, Failed> {
-        self.ingress.take(self.now, &sent.sealed(&self.sealer))
+        self.ingress.take(
+            self.now,
+            &sent.sealed(&self.sealer),
+            &mut Payloads::default(),
+        )
     }
 
     /// What the ingress says when it has something to say, in one sequence.
@@ -180,7 +184,11 @@ fn nothing_is_believed_of_what_is_not_authentic() {
     *forged.last_mut().unwrap() ^= 1;
     for ssrc in 1..100_u32 {
         forged[8..12].copy_from_slice(&ssrc.to_be_bytes());
-        assert!(pair.ingress.take(pair.now, &forged).is_err());
+        assert!(
+            pair.ingress
+                .take(pair.now, &forged, &mut Payloads::default())
+                .is_err()
+        );
     }
     assert!(pair.ingress.sources.is_empty());
     assert_eq!(pair.ingress.unnamed, UNNAMED_SOURCES);
@@ -189,7 +197,11 @@ fn nothing_is_believed_of_what_is_not_authentic() {
     // A forged number far ahead moves nothing.
     let mut forged = picture(901).sealed(&pair.sealer);
     forged[2..4].copy_from_slice(&20_000_u16.to_be_bytes());
-    assert!(pair.ingress.take(pair.now, &forged).is_err());
+    assert!(
+        pair.ingress
+            .take(pair.now, &forged, &mut Payloads::default())
+            .is_err()
+    );
     assert_eq!(sequence_of(pair.send(picture(901))), Some(901));
 }
 
@@ -336,7 +348,11 @@ fn nothing_is_taken_without_keys_and_they_do_not_change() {
     let mut pair = Pair::new(true);
     let sealed = picture(5).sealed(&pair.sealer);
     let mut ingress = Ingress::new(pair.now, tracks(true), ids, 77);
-    assert!(ingress.take(pair.now, &sealed).is_err());
+    assert!(
+        ingress
+            .take(pair.now, &sealed, &mut Payloads::default())
+            .is_err()
+    );
     assert_eq!(ingress.take_reports(pair.now, &sealed), Err(Failed));
     assert_eq!(ingress.want_keyframe(None, &mut Vec::new()), None);
     let mut other = keys();

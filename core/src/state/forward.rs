@@ -1,7 +1,6 @@
 //! The way of a packet from a publisher to its subscribers, and of a key frame request back.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slotmap::SlotMap;
@@ -78,7 +77,8 @@ impl State {
                 if incoming.entry {
                     publication.keyframes.wanted = false;
                 }
-                publication.ring.keep(packet.clone());
+                let old = publication.ring.keep(packet.clone());
+                self.spread.give_back(old);
             }
         }
         let waiting = Waiting::new(key, kind, packet, incoming, self.cause);
@@ -270,7 +270,7 @@ pub(super) fn pass_on(
                 timestamp: outgoing.timestamp,
                 marker: packet.marker,
                 captured: incoming.captured,
-                payload: Arc::clone(&packet.payload),
+                payload: packet.payload.clone(),
             });
             true
         }

@@ -183,7 +183,8 @@ impl State {
         let entry = is_entry(codec, packet.payload);
         let (numbered, incoming) = ingest.number(now, &packet, entry);
         if packet.kind == MediaKind::Video {
-            publication.ring.keep(numbered.clone());
+            let old = publication.ring.keep(numbered.clone());
+            self.spread.give_back(old);
         }
         let waiting = Waiting::new(key, packet.kind, numbered, incoming, 0);
         self.spread_later(now, waiting);

@@ -484,7 +484,8 @@ impl State {
             if incoming.entry {
                 publication.keyframes.wanted = false;
             }
-            publication.ring.keep(packet.clone());
+            let old = publication.ring.keep(packet.clone());
+            self.spread.give_back(old);
             if let Origin::Relay(relay) = &mut publication.origin
                 && let Some(past) = &mut relay.past
             {

@@ -9,6 +9,7 @@ use super::forward::pass_on;
 use crate::egress::ring::Packet;
 use crate::forwarder::Incoming;
 use crate::limits;
+use crate::payload::Payloads;
 use crate::request::MediaKind;
 use crate::tables::{PublicationKey, SubscriptionKey};
 
@@ -59,6 +60,8 @@ pub(super) struct Spread {
     place: usize,
     /// How many have had their turn since the first of them came.
     steps: usize,
+    /// The memory of those that everybody has got.
+    pub(super) payloads: Payloads,
 }
 
 impl Spread {
@@ -69,6 +72,20 @@ impl Spread {
     /// How many packets are here.
     pub(super) fn len(&self) -> usize {
         self.waiting.len() + self.current.len()
+    }
+
+    /// Takes back what is not needed any more.
+    pub(super) fn give_back(&mut self, packet: Option<Packet>) {
+        if let Some(packet) = packet {
+            self.payloads.give_back(packet.payload);
+        }
+    }
+
+    /// Gives up what nobody plays.
+    fn drop_current(&mut self) {
+        while let Some((_, waiting)) = self.current.pop_front() {
+            self.give_back(Some(waiting.packet));
+        }
     }
 
     /// Goes on to the publication of the oldest packet.
@@ -104,7 +121,9 @@ impl Spread {
         for (left, _) in &mut self.current {
             *left -= usize::from(is_for_it(*left));
         }
-        while self.current.pop_front_if(|(left, _)| *left == 0).is_some() {}
+        while let Some((_, done)) = self.current.pop_front_if(|(left, _)| *left == 0) {
+            self.give_back(Some(done.packet));
+        }
     }
 
     /// A subscriber has come behind the others, of which there are so many: between the last one's
@@ -157,7 +176,7 @@ impl State {
             self.spread.join(subscribers);
             if subscribers == 0 {
                 // Nobody plays it, or it has ended.
-                self.spread.current.clear();
+                self.spread.drop_current();
             }
             self.go_round(bytes);
             if !self.spread.current.is_empty() {
@@ -343,7 +362,7 @@ mod tests {
             timestamp: 0,
             marker: false,
             extensions: Default::default(),
-            payload: std::sync::Arc::from([]),
+            payload: Default::default(),
         };
         let incoming = Incoming {
             ssrc: 1,

@@ -1,7 +1,6 @@
 //! What must be so of the media.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::faults::Fault;
@@ -222,7 +221,7 @@ impl Life {
             Fault::Leak => {
                 let mut payload = sixth.payload.to_vec();
                 payload[1] ^= 1;
-                sixth.payload = Arc::from(payload);
+                sixth.payload = payload.into();
             }
             Fault::Freeze
             | Fault::Silence

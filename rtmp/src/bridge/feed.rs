@@ -6,11 +6,10 @@ mod order;
 mod pictures;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parlor_core::{AudioCodec, MediaKind, SinkPacket, VideoCodec};
+use parlor_core::{AudioCodec, MediaKind, Payload, SinkPacket, VideoCodec};
 
 use self::clock::Clock;
 use self::order::{Order, Ordered};
@@ -68,7 +67,7 @@ struct Waiting {
     timestamp: u32,
     marker: bool,
     captured: Option<Duration>,
-    payload: Arc<[u8]>,
+    payload: Payload,
 }
 
 /// The latest key frame and what has come since.
@@ -109,7 +108,7 @@ impl Feed {
             timestamp: packet.timestamp,
             marker: packet.marker,
             captured: packet.captured,
-            payload: Arc::clone(&packet.payload),
+            payload: packet.payload.clone(),
         };
         let order = match packet.kind {
             MediaKind::Audio => self.audio.as_mut().map(|(_, order)| order),

@@ -1,10 +1,9 @@
 //! What tests of the bridge share: streams that ffmpeg has made, and the way from tags to tags.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parlor_core::{AudioCodec, ClientId, MediaId, MediaKind, SinkPacket, VideoCodec};
+use parlor_core::{AudioCodec, ClientId, MediaId, MediaKind, Payload, SinkPacket, VideoCodec};
 
 use super::{BFrames, Fed, Feed, Packet, Published, Publisher};
 use crate::flv::{CodedPicture, PictureCodec, Tag, TagKind, VideoBody};
@@ -113,7 +112,7 @@ pub(super) fn sunk(sequence: u64, packet: &Packet) -> SinkPacket {
         timestamp: packet.timestamp,
         marker: packet.marker,
         captured: Some(packet.time),
-        payload: Arc::from(&packet.payload[..]),
+        payload: Payload::from(&packet.payload[..]),
     }
 }
 

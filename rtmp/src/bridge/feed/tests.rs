@@ -166,7 +166,7 @@ fn empty_payloads_are_nothing() {
         let number = packet.sequence;
         let empty = SinkPacket {
             sequence: 2 * number + 1,
-            payload: [].into(),
+            payload: Payload::default(),
             marker: false,
             ..packet.clone()
         };
