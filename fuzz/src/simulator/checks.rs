@@ -14,6 +14,8 @@ use crate::world::{ClientKey, World};
 pub(super) const STILL: Duration = Duration::from_millis(1_500);
 /// How much less may lie between two packets when they come than when they left.
 const SLACK: Duration = Duration::from_secs(10);
+/// The same of an encoder by RTMP, of which so much may wait at a narrow link.
+const BACKLOG: Duration = Duration::from_secs(60);
 /// First numbers are below: a receiver's rollover counter begins with them.
 const ROLLOVER: u64 = 1 << 16;
 
@@ -285,7 +287,8 @@ fn check_stream(packets: &[&Received], playing: &Playing, brought: Option<&BTree
         } else {
             // As much later as it came later, whatever the clocks of the two sources say.
             let elapsed = u64::from(t1.wrapping_sub(t0));
-            let later = a1.saturating_duration_since(a0) + SLACK;
+            let slack = brought.map_or(SLACK, |_| BACKLOG);
+            let later = a1.saturating_duration_since(a0) + slack;
             assert!(
                 elapsed < later.as_millis() as u64 * 90,
                 "time goes back, or leaps at another source: {playing:?}: {pair:?}"
