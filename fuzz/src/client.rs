@@ -83,6 +83,8 @@ pub struct Client {
     pub extra: Option<u32>,
     /// The level of the sound that is sent, in dBov.
     pub level: i8,
+    /// When its network gave it another address.
+    pub moved: Option<Instant>,
     /// How many key frame requests it does not answer.
     pub ignored_requests: usize,
     /// What the payloads that it sends are marked with, beside their numbers.
@@ -159,6 +161,7 @@ impl Client {
             keyframe_requests: Vec::new(),
             extra: None,
             level: -127,
+            moved: None,
             ignored_requests: 0,
             mark: 0,
             silent: false,

@@ -614,6 +614,7 @@ impl World {
         let before = std::mem::replace(&mut self.clients[key].outside, outside);
         self.addresses.remove(&before);
         self.addresses.insert(outside, key);
+        self.clients[key].moved = Some(self.now);
     }
 
     /// Forgets all clients but the first ones, with what is on the way to them.

@@ -26,6 +26,8 @@ use crate::world::{ClientKey, Front, Said};
 const ENCODERS: usize = 3;
 /// Publications that somebody begins to play after the faults.
 const LATE: usize = 3;
+/// How long it takes a publisher at another address to be reached there again.
+const MOVED: Duration = Duration::from_secs(4);
 /// Connections at the same time.
 const LINES: usize = 10;
 
@@ -385,7 +387,7 @@ impl Life {
     /// answer the first two requests for a key frame.
     pub(super) fn late_players(&mut self) {
         for (key, spot, name, kinds) in self.seen_streams() {
-            self.world.clients[key].ignored_requests = 2;
+            self.be_deaf(key);
             let idle = |id: &&u64| {
                 let person = &self.people[*id];
                 !Self::is_rtmp(**id) && person.noticed.is_none() && person.may_act(spot)
@@ -400,11 +402,22 @@ impl Life {
     pub(super) fn late_screens(&mut self) -> Vec<ClientId> {
         let mut players = Vec::new();
         for (key, spot, name, _) in self.seen_streams() {
-            self.world.clients[key].ignored_requests = 2;
+            self.be_deaf(key);
             let client = RtmpClient::new(spot.name(), &name, None, vec!["vp08"]);
             players.extend(self.dial(client));
         }
         players
+    }
+
+    /// The publisher does not answer the next two requests for a key frame; but one that has just
+    /// moved, since it is not reached before it sends a check, which takes seconds.
+    fn be_deaf(&mut self, key: ClientKey) {
+        let now = self.world.now;
+        let client = &mut self.world.clients[key];
+        let has_moved = |at| now.saturating_duration_since(at) < MOVED;
+        if !client.moved.is_some_and(has_moved) {
+            client.ignored_requests = 2;
+        }
     }
 
     /// What some connections publish, with pictures.
