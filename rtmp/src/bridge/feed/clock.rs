@@ -114,7 +114,11 @@ impl Clock {
             // They leap together, unless the publisher says what cannot be.
             let apart = beside.map(|beside| beside - other.offset);
             line.offset = expected - media;
-            if let Some(apart) = apart.filter(|apart| apart.abs() <= MONTH) {
+            if captured.is_none() {
+                // Another source, of which nothing is known yet: what was of the one before it does
+                // not say where the other track is.
+                line.capture = None;
+            } else if let Some(apart) = apart.filter(|apart| apart.abs() <= MONTH) {
                 other.offset = line.offset - apart;
             }
         }
@@ -281,6 +285,37 @@ mod tests {
             place(40, MediaKind::Audio, 12_080) - picture,
             MILLISECOND * 80
         );
+    }
+
+    /// A browser that sends its picture from another source says only later when that was captured.
+    #[test]
+    fn a_picture_from_another_source_leaves_the_sound_where_it_is() {
+        let now = Instant::now();
+        let mut clock = Clock::new(48_000, 90_000);
+        let mut sounds = Vec::new();
+        let mut skew = Duration::ZERO;
+        for step in 0..150_u32 {
+            let captured = MILLISECOND * 100 * step;
+            let at = now + captured + MILLISECOND * (10 + step % 7);
+            let sound = clock.place(at, MediaKind::Audio, 4_800 * step, Some(captured));
+            sounds.push(sound);
+            // Sixty seconds further from the fiftieth picture on, which takes its time.
+            let (leap, reported) = match step {
+                0..50 => (0, true),
+                50..60 => (5_400_000, false),
+                _ => (5_400_000, true),
+            };
+            let at = now + captured + MILLISECOND * if step < 50 { 30 } else { 170 };
+            let picture = 9_000 * step + leap;
+            let reported = reported.then_some(captured);
+            skew = sound.abs_diff(clock.place(at, MediaKind::Video, picture, reported));
+        }
+        let steps = sounds.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(
+            steps.clone().all(|step| step == MILLISECOND * 100),
+            "{sounds:?}"
+        );
+        assert_eq!(skew, Duration::ZERO);
     }
 
     #[test]
