@@ -104,10 +104,16 @@ impl Sfu {
     /// is bounded by who does that.
     ///
     /// Whatever changes who plays what first makes datagrams of all packets that wait, in one
-    /// batch: before such an input (a datagram of DTLS, a message of another worker that is no
-    /// packet, a request, a timeout) datagrams are better taken out until there are none.
+    /// batch: before such an input ([a handshake](Self::is_handshake), a message of another worker
+    /// that is no packet, a request, a timeout) datagrams are better taken out until there are none.
     pub fn has_much_to_send(&self) -> bool {
         self.state.has_much_to_send()
+    }
+
+    /// Whether a datagram is of a peer's handshake, or its goodbye: of DTLS, on a way that a check
+    /// has validated. What strangers send is none.
+    pub fn is_handshake(&self, datagram: &Datagram<'_>) -> bool {
+        self.state.is_handshake(datagram)
     }
 
     /// Whether packets of publishers are still to be passed on: then [`Sfu::poll_transmit`] changes

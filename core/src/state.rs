@@ -222,6 +222,14 @@ impl State {
         reply
     }
 
+    pub(crate) fn is_handshake(&self, datagram: &Datagram<'_>) -> bool {
+        let path = Path {
+            remote: datagram.source,
+            local: datagram.destination,
+        };
+        Protocol::of(datagram.contents) == Protocol::Dtls && self.tables.paths.contains_key(&path)
+    }
+
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
         let now = self.advance(now);
         let Datagram {

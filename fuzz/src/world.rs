@@ -73,6 +73,10 @@ pub struct World {
     /// What reaches the machine within this time is taken in at once, and let out only then, as a
     /// worker does; at zero, each datagram by itself.
     pub turn: Duration,
+    /// How many datagrams the machine has been given: each comes with its number as its cause.
+    arrived: u32,
+    /// The causes of what was put out, by whoever wants to know them.
+    pub causes: Option<Vec<u32>>,
     /// It lets a part out after each datagram that it takes in within such a turn.
     pub parts: bool,
     /// Steps that a run may take: more are a livelock.
@@ -156,6 +160,8 @@ impl World {
             links: BTreeMap::new(),
             rebound: 0,
             turn: Duration::ZERO,
+            arrived: 0,
+            causes: None,
             parts: false,
             step_limit: STEPS,
             addresses: BTreeMap::new(),
@@ -403,11 +409,12 @@ impl World {
                     source,
                     destination,
                 } => {
+                    self.arrived += 1;
                     let datagram = Datagram {
                         source,
                         destination,
                         contents: &contents,
-                        cause: 0,
+                        cause: self.arrived,
                     };
                     if let Some(second) = &mut self.second
                         && destination == SECOND.into()
@@ -540,6 +547,9 @@ impl World {
         for transmit in batch.iter() {
             self.note(transmit.destination.to_string().as_bytes());
             self.note(transmit.contents);
+            if let Some(causes) = &mut self.causes {
+                causes.push(transmit.cause);
+            }
             let (source, destination) = (transmit.source, transmit.destination);
             let is_at = |key: &ClientKey| self.clients[*key].outside == destination;
             let known = self.addresses.get(&destination).copied().filter(is_at);

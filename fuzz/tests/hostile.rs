@@ -275,3 +275,24 @@ proptest! {
         let _ = world.request(1, publish(text));
     }
 }
+
+/// Before a handshake a worker lets out all that waits: whoever can send bytes must not make it.
+#[test]
+fn only_who_has_been_validated_sends_handshakes() {
+    let (world, player) = call();
+    let is_handshake = |source, contents: &[u8]| {
+        let datagram = Datagram {
+            source,
+            destination: SERVER.into(),
+            contents,
+            cause: 0,
+        };
+        world.sfu.is_handshake(&datagram)
+    };
+    let (known, handshake) = (world.clients[player].outside, [22, 254, 253, 0]);
+    assert!(is_handshake(known, &handshake));
+    assert!(!is_handshake(STRANGER.into(), &handshake));
+    for other in [&[0, 1][..], &[128, 96], &[]] {
+        assert!(!is_handshake(known, other));
+    }
+}

@@ -539,3 +539,28 @@ fn a_late_player_of_an_encoder_begins_with_its_latest_key_frame() {
     world.run_for(SECOND);
     is_over(&world);
 }
+
+/// Two play, each on a machine of its own: what either is sent of the stream comes of the same
+/// datagram of the publisher, and nothing else is said to come of one.
+#[test]
+fn what_is_passed_on_says_what_it_came_in_on_either_machine() {
+    let mut world = room(1);
+    for client in [2, 3] {
+        world
+            .play(client, 1, "r", "cam", Kinds::BOTH)
+            .expect("plays");
+    }
+    world.run_for(2 * SECOND);
+    let before = world.sfu.counters().forwarded;
+    world.causes = Some(Vec::new());
+    world.run_for(2 * SECOND);
+    let here = world.sfu.counters().forwarded - before;
+    let mut copies = std::collections::BTreeMap::<u32, usize>::new();
+    for cause in world.causes.take().expect("was asked for") {
+        *copies.entry(cause).or_default() += 1;
+    }
+    let others = copies.remove(&0).expect("reports and checks");
+    assert!(others > 4 && here > 100, "{others}, {here}");
+    assert_eq!(copies.len() as u64, here);
+    assert!(copies.values().all(|copies| *copies == 2), "{copies:?}");
+}

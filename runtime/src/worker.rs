@@ -190,7 +190,7 @@ impl Worker {
                 *lively = now;
             }
             // Whoever comes or goes by it makes one batch of all that waits to be passed on.
-            if is_handshake(datagram.contents) {
+            if machine.is_handshake(&datagram) {
                 while machine.poll_transmit(batch) {
                     departing.send(batch);
                 }
@@ -415,11 +415,6 @@ impl Worker {
 /// its first bytes (RFC 7983 §7, RFC 5761 §4).
 fn is_upkeep(datagram: &[u8]) -> bool {
     matches!(datagram, [0..=3, ..] | [128..=191, 192..=223, ..])
-}
-
-/// Whether a datagram is of DTLS, by its first byte (RFC 7983 §7).
-fn is_handshake(datagram: &[u8]) -> bool {
-    matches!(datagram, [20..=63, ..])
 }
 
 impl Drop for Worker {

@@ -291,12 +291,14 @@ impl Life {
                     self.people.remove(&id);
                 }
             }
-            // It may cross the news that what it is about is over.
-            Request::WantKeyframe { .. } => {
-                assert!(matches!(
-                    reply,
-                    Ok(Reply::Done) | Err(RequestError::NoSuchMedia)
-                ));
+            Request::WantKeyframe { media } => {
+                let stream = self.people.get(&id).and_then(|it| it.streams.get(&media.0));
+                // It may cross the news that what it is about is over.
+                let expected = match stream.is_some_and(|stream| !stream.over) {
+                    true => Ok(Reply::Done),
+                    false => Err(RequestError::NoSuchMedia),
+                };
+                assert_eq!(reply, expected);
             }
             Request::Publish { .. }
             | Request::Subscribe { .. }

@@ -168,6 +168,11 @@ impl Recorder {
         any
     }
 
+    /// See [`Sfu::is_handshake`].
+    pub fn is_handshake(&self, datagram: &Datagram<'_>) -> bool {
+        self.sfu.is_handshake(datagram)
+    }
+
     /// See [`Sfu::has_to_pass_on`].
     pub fn has_to_pass_on(&self) -> bool {
         self.sfu.has_to_pass_on()
