@@ -614,6 +614,30 @@ fn a_client_that_says_goodbye_is_gone_at_once() {
     assert_eq!(world.sfu.counters().publications, 0);
 }
 
+/// Nobody asks but the machine: who plays has not lost anything.
+#[test]
+fn a_key_frame_of_another_source_is_asked_for_until_it_comes() {
+    let mut world = world(Config::default());
+    world.edit_offer = Some(|offer| {
+        // As those of some encoders, it does not name its sources.
+        let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
+        lines.map(|line| format!("{line}\r\n")).collect()
+    });
+    world
+        .publish(1, 1, "", "a", Kinds::VIDEO)
+        .expect("is there");
+    let player = world.play(2, 1, "", "a", Kinds::VIDEO).expect("plays");
+    world.run_for(3 * SECOND);
+    let before = world.clients[player].received.len();
+    let asked = world.clients[0].keyframe_requests.len();
+    world.clients[0].ignored_requests = 2;
+    world.clients[0].switch_source();
+    world.run_for(4 * SECOND);
+    assert_eq!(world.clients[0].keyframe_requests.len(), asked + 3);
+    let new = world.clients[player].received(true).split_off(before);
+    assert!(is_h264_entry(new.first().expect("a picture")));
+}
+
 #[test]
 fn a_publisher_that_changes_its_source_is_followed_at_a_key_frame() {
     let mut world = world(Config::default());
