@@ -25,7 +25,9 @@ pub use client::{Client, Received};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use journals::{with_format, with_header};
-pub use media::{Codec, Kinds, Pace, Stamp, audio_payload, mark_of, stamp_of, video_payloads};
+pub use media::{
+    Codec, Kinds, Pace, Stamp, audio_payload, mark_of, stamp_of, video_payloads, without_sources,
+};
 pub use network::{Bursts, Network};
 pub use rtmp::{Breach, Camera, Part, RtmpClient, Shown, Speech};
 pub use world::{Brought, ClientKey, Front, Intruder, Line, Said, World, scripted_call};

@@ -173,3 +173,9 @@ fn filled(head: &[u8], number: u64) -> Vec<u8> {
     payload.resize(1_000, 0x22);
     payload
 }
+
+/// An offer that does not name the sources of what is sent, as those of some encoders.
+pub fn without_sources(offer: &str) -> String {
+    let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
+    lines.map(|line| format!("{line}\r\n")).collect()
+}

@@ -290,10 +290,7 @@ fn two_connections_from_one_address_share_it_by_turns() {
 #[test]
 fn a_second_source_at_the_same_time_does_not_tear_the_stream() {
     let mut world = world();
-    world.edit_offer = Some(|offer| {
-        let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
-        lines.map(|line| format!("{line}\r\n")).collect()
-    });
+    world.edit_offer = Some(parlor_fuzz::without_sources);
     let (publisher, player) = call(&mut world);
     world.clients[player].received.clear();
     let before = world.sfu.counters().unexpected_packets;

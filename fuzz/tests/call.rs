@@ -618,11 +618,7 @@ fn a_client_that_says_goodbye_is_gone_at_once() {
 #[test]
 fn a_key_frame_of_another_source_is_asked_for_until_it_comes() {
     let mut world = world(Config::default());
-    world.edit_offer = Some(|offer| {
-        // As those of some encoders, it does not name its sources.
-        let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
-        lines.map(|line| format!("{line}\r\n")).collect()
-    });
+    world.edit_offer = Some(parlor_fuzz::without_sources);
     world
         .publish(1, 1, "", "a", Kinds::VIDEO)
         .expect("is there");
@@ -641,11 +637,7 @@ fn a_key_frame_of_another_source_is_asked_for_until_it_comes() {
 #[test]
 fn a_publisher_that_changes_its_source_is_followed_at_a_key_frame() {
     let mut world = world(Config::default());
-    world.edit_offer = Some(|offer| {
-        // As those of some encoders, it does not name its sources.
-        let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
-        lines.map(|line| format!("{line}\r\n")).collect()
-    });
+    world.edit_offer = Some(parlor_fuzz::without_sources);
     world
         .publish(1, 1, "", "a", Kinds::VIDEO)
         .expect("is there");

@@ -67,18 +67,13 @@ impl Numbers {
     }
 }
 
-fn unnamed(offer: &str) -> String {
-    let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
-    lines.map(|line| format!("{line}\r\n")).collect()
-}
-
 /// Publishers change their sources, leap in their numbers, go and come again; players come late,
 /// lose packets, and go; packets come twice and in another order.
 fn adverse(seed: u64) -> (World, Numbers) {
     let base = epoch::base(Instant::now());
     let mut world = World::new(seed, base, Config::default()).without_digest();
     world.put_out = Some(Vec::new());
-    world.edit_offer = Some(unnamed);
+    world.edit_offer = Some(parlor_fuzz::without_sources);
     world.network = Network {
         latency: Duration::from_millis(15),
         jitter: Duration::from_millis(30),

@@ -11,7 +11,7 @@ use crate::media::{Stamp, stamp_of};
 use crate::world::{ClientKey, World};
 
 /// A picture is shown still, if the latest one is not older.
-pub(super) const STILL: Duration = Duration::from_millis(1_500);
+const STILL: Duration = Duration::from_millis(1_500);
 /// How much less may lie between two packets when they come than when they left.
 const SLACK: Duration = Duration::from_secs(10);
 /// The same of an encoder by RTMP, of which so much may wait at a narrow link.
@@ -65,6 +65,14 @@ impl Life {
         clients.chain(encoders).chain(cameras).collect()
     }
 
+    /// Whether the latest picture that somebody has is one sent after so many, and came lately.
+    pub(super) fn is_shown_lately(&self, latest: Option<(u32, Instant)>, sent: u64) -> bool {
+        let since = self.world.now.checked_sub(STILL);
+        latest.is_some_and(|(number, at)| {
+            u64::from(number) > sent && since.is_some_and(|since| at > since)
+        })
+    }
+
     /// Asserts that those who were connected when the faults ended have pictures that were sent
     /// since, and still have.
     pub(super) fn check_pictures(
@@ -88,10 +96,7 @@ impl Life {
             let latest = decoder.and_then(|decoder| decoder.latest);
             let latest = latest.filter(|_| self.fault != Some(Fault::Freeze));
             let sent = numbers.get(mark).copied().unwrap_or(0);
-            let since = self.world.now.checked_sub(STILL);
-            let shown = latest.is_some_and(|(number, at)| {
-                u64::from(number) > sent && since.is_some_and(|since| at > since)
-            });
+            let shown = self.is_shown_lately(latest, sent);
             assert!(
                 shown,
                 "no pictures of {mark} on connection {key}: the latest is {latest:?} at {:?}, \

@@ -80,7 +80,7 @@ impl Life {
         world.parts = options.part.is_some();
         world.front.config.takeover = options.takeover;
         if options.unnamed {
-            world.edit_offer = Some(without_sources);
+            world.edit_offer = Some(crate::without_sources);
         }
         Self {
             world,
@@ -393,9 +393,4 @@ fn forget_a_request(journal: &mut Vec<u8>) {
     }
     let (begin, end) = range.expect("two have asked");
     journal.drain(begin..end);
-}
-
-fn without_sources(offer: &str) -> String {
-    let lines = offer.lines().filter(|line| !line.starts_with("a=ssrc"));
-    lines.map(|line| format!("{line}\r\n")).collect()
 }

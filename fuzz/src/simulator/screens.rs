@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use parlor_core::ClientId;
 
-use super::checks::STILL;
 use super::faults::Fault;
 use super::life::Life;
 use crate::media::{RTMP, Stamp};
@@ -197,10 +196,7 @@ impl Life {
             let screen = &self.screens[id];
             let latest = screen.latest.filter(|_| self.fault != Some(Fault::Dark));
             let sent = numbers.get(mark).copied().unwrap_or(0);
-            let since = self.world.now.checked_sub(STILL);
-            let shown = latest.is_some_and(|(number, at)| {
-                u64::from(number) > sent && since.is_some_and(|since| at > since)
-            });
+            let shown = self.is_shown_lately(latest, sent);
             assert!(
                 shown,
                 "the screen of {id:?} is dark, it plays {mark}: {screen:?} at {:?}, {sent} were \
