@@ -124,9 +124,23 @@ pub(crate) struct Origin {
     /// The publisher's extended sequence number.
     pub(crate) sequence: u64,
     /// What was passed on as its sequence number.
-    pub(crate) outgoing: u64,
+    outgoing: u64,
     /// What is added to the publisher's timestamp.
-    pub(crate) timestamp_offset: u32,
+    timestamp_offset: u32,
+    /// Of a packet ahead of the first one, the timestamp that it must have.
+    overtaken_of: Option<u32>,
+}
+
+impl Origin {
+    /// Where the packet goes again, whose timestamp is the publisher's; `None` where it is of an
+    /// earlier picture than the first one.
+    pub(crate) fn again(&self, timestamp: u32) -> Option<Outgoing> {
+        let fits = self.overtaken_of.is_none_or(|first| first == timestamp);
+        fits.then_some(Outgoing {
+            sequence: self.outgoing,
+            timestamp: timestamp.wrapping_add(self.timestamp_offset),
+        })
+    }
 }
 
 impl Run {
@@ -141,6 +155,8 @@ impl Run {
             sequence: outgoing.wrapping_sub(self.sequence_offset),
             outgoing,
             timestamp_offset: self.timestamp_offset,
+            // A player asks for all of the gap between two runs.
+            overtaken_of: (outgoing < first).then_some(self.first.timestamp),
         })
     }
 
@@ -357,7 +373,8 @@ mod tests {
             .origin((last.sequence - 100) as u16)
             .expect("known");
         assert_eq!(origin.sequence, late + 39_999 - 100);
-        assert_eq!(origin.outgoing, last.sequence - 100);
+        let again = origin.again(77).expect("not ahead of the first");
+        assert_eq!(again.sequence, last.sequence - 100);
         let other = Incoming {
             ssrc: 2,
             ..entry(packet(epoch, 5))
@@ -371,6 +388,25 @@ mod tests {
                 .map(|origin| origin.ssrc),
             Some(2)
         );
+    }
+
+    #[test]
+    fn of_what_came_ahead_of_the_first_packet_only_its_own_picture_goes_again() {
+        let epoch = Instant::now();
+        let mut forwarder = Forwarder::new(Codec::Vp8, 0);
+        let begin = entry(packet(epoch, 500));
+        let first = forwarder.forward(begin).expect("an entry");
+        let ahead = forwarder
+            .origin((first.sequence - 1) as u16)
+            .expect("the run's");
+        assert_eq!((ahead.ssrc, ahead.sequence), (1, 499));
+        let same = ahead.again(begin.timestamp).expect("of the same picture");
+        assert_eq!(same.sequence + 1, first.sequence);
+        assert_eq!(same.timestamp, first.timestamp);
+        let earlier = begin.timestamp - 3_000;
+        assert_eq!(ahead.again(earlier), None, "of an earlier picture");
+        let own = forwarder.origin(first.sequence as u16).expect("passed on");
+        assert_eq!(own.again(begin.timestamp), Some(first));
     }
 
     #[test]

@@ -20,6 +20,14 @@ const FOUND: &[(u64, &str)] = &[
     (203, "what was held up stopped the clock of players by RTMP"),
     (124, "sound and picture of one encoder leapt apart"),
     (459, "what began late stopped the clock of players by RTMP"),
+    (
+        3_000_230,
+        "old pictures of a new source were sent again ahead of it",
+    ),
+    (
+        3_000_371,
+        "old pictures of a source that came back were sent again",
+    ),
 ];
 
 fn run(seed: u64) -> Outcome {

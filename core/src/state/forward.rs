@@ -9,7 +9,7 @@ use super::spread::Waiting;
 use super::{Due, State};
 use crate::egress::ring::Packet;
 use crate::epoch;
-use crate::forwarder::{Incoming, Outgoing, is_entry};
+use crate::forwarder::{Incoming, is_entry};
 use crate::ingress::Arrival;
 use crate::limits;
 use crate::media_packet::SinkPacket;
@@ -117,9 +117,8 @@ impl State {
             let Some(packet) = publication.ring.find(origin.ssrc, origin.sequence) else {
                 continue;
             };
-            let outgoing = Outgoing {
-                sequence: origin.outgoing,
-                timestamp: packet.timestamp.wrapping_add(origin.timestamp_offset),
+            let Some(outgoing) = origin.again(packet.timestamp) else {
+                continue;
             };
             if peer.resend(&mut self.outbox, kind, packet, outgoing) {
                 self.counters.resent += 1;
