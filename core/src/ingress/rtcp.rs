@@ -6,7 +6,8 @@ use crate::rtcp::{
     packets, word, words,
 };
 
-/// The sources that report, and what they say.
+/// The sources that report, and what they say. One that has sent nothing yet has no timestamps: what
+/// it says of them counts as not said.
 pub(crate) fn sender_reports(compound: &[u8]) -> impl Iterator<Item = (u32, SenderReport)> {
     packets(compound).filter_map(|packet| {
         let body = packet.body;
@@ -15,7 +16,8 @@ pub(crate) fn sender_reports(compound: &[u8]) -> impl Iterator<Item = (u32, Send
             ntp: u64::from(date.0) << 32 | u64::from(date.1),
             timestamp: word(body, 12)?,
         };
-        (packet.kind == SENDER_REPORT).then_some((word(body, 0)?, report))
+        let has_sent = word(body, 16)? > 0;
+        (packet.kind == SENDER_REPORT && has_sent).then_some((word(body, 0)?, report))
     })
 }
 
@@ -118,12 +120,16 @@ mod tests {
     fn the_dates_of_reports_are_found() {
         let mut compound = vec![0x80, SENDER_REPORT, 0, 6, 0, 0, 0, 9];
         compound.extend(1..=20);
+        assert_eq!(compound.len(), 28);
         let reports: Vec<_> = sender_reports(&compound).collect();
         let report = SenderReport {
             ntp: 0x0102_0304_0506_0708,
             timestamp: 0x090a_0b0c,
         };
         assert_eq!(reports, [(9, report)]);
+        let mut early = compound.clone();
+        early[20..24].fill(0);
+        assert_eq!(sender_reports(&early).count(), 0, "it has sent nothing");
         compound[1] = RECEIVER_REPORT;
         assert_eq!(sender_reports(&compound).count(), 0, "of a receiver");
         compound[1] = SENDER_REPORT;
