@@ -106,8 +106,9 @@ enum Stream {
         /// Of a picture; sound does not wait for packets that are sent again.
         losses: Option<Losses>,
     },
-    /// Those of a track again.
-    Repair { line: usize },
+    /// Those of a source of a track again: of which one is known from the first that fills a gap
+    /// there (RFC 4588 §5.3).
+    Repair { line: usize, of: Option<usize> },
     /// Nothing that is passed on.
     Probe,
 }
@@ -233,7 +234,7 @@ impl Ingress {
             None => Stream::Probe,
             Some(Claim {
                 line, again: true, ..
-            }) => Stream::Repair { line },
+            }) => Stream::Repair { line, of: None },
             Some(Claim { line, .. }) => {
                 let track = &self.lines[line].track;
                 let clock_rate = track.codec.clock_rate();
@@ -289,9 +290,9 @@ impl Ingress {
                 self.lines[line].main = Some(place);
                 (line, source.ssrc, sequence, payload)
             }
-            Stream::Repair { line } => {
-                let line = *line;
-                let Some((ssrc, sequence)) = self.repair(now, line, payload) else {
+            Stream::Repair { line, of } => {
+                let (line, of) = (*line, *of);
+                let Some((ssrc, sequence)) = self.repair(now, place, (line, of), payload) else {
                     return Ok(None);
                 };
                 (line, ssrc, sequence, &payload[REPAIR_HEADER..])
@@ -331,24 +332,41 @@ impl Ingress {
         }
     }
 
-    /// Whose packet is in one that was sent again (RFC 4588 §4), if it has not come before.
-    fn repair(&mut self, now: Instant, line: usize, payload: &[u8]) -> Option<(u32, u64)> {
+    /// Whose packet is in one that was sent again (RFC 4588 §4), if it has not come before and is
+    /// of the source that is heard: what comes of one that was left is of use to nobody.
+    fn repair(
+        &mut self,
+        now: Instant,
+        place: usize,
+        (line, of): (usize, Option<usize>),
+        payload: &[u8],
+    ) -> Option<(u32, u64)> {
         let sequence = u16::from_be_bytes(*payload.first_chunk::<REPAIR_HEADER>()?);
-        let main = self.sources.get_mut(self.lines.get(line)?.main?)?;
+        let heard = self.lines.get(line)?.main?;
+        let main = self.sources.get_mut(heard)?;
         let sequence = main.window.extend(sequence)?;
-        if !main.window.is_new(sequence) {
+        let Stream::Main {
+            losses: Some(losses),
+            ..
+        } = &mut main.stream
+        else {
+            return None;
+        };
+        let is_of_it = match of {
+            Some(of) => of == heard,
+            None => losses.is_missing(sequence),
+        };
+        if !is_of_it || !main.window.is_new(sequence) {
             return None;
         }
         let latest = main.window.latest();
         main.window.note(sequence);
-        if let Stream::Main {
-            losses: Some(losses),
-            ..
-        } = &mut main.stream
-        {
-            losses.arrived(now, latest, sequence);
+        losses.arrived(now, latest, sequence);
+        let ssrc = main.ssrc;
+        if let Stream::Repair { of, .. } = &mut self.sources.get_mut(place)?.stream {
+            *of = Some(heard);
         }
-        Some((main.ssrc, sequence))
+        Some((ssrc, sequence))
     }
 
     /// Notes the transport-wide number of a packet, and reads what is passed on of its extensions.

@@ -71,11 +71,18 @@ impl Losses {
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
     }
 
+    /// Whether a packet is missing that may still come.
+    pub(crate) fn is_missing(&self, sequence: u64) -> bool {
+        self.place(sequence).is_ok()
+    }
+
+    fn place(&self, sequence: u64) -> Result<usize, usize> {
+        self.missing
+            .binary_search_by_key(&sequence, |missing| missing.sequence)
+    }
+
     fn found(&mut self, sequence: u64) {
-        let place = self
-            .missing
-            .binary_search_by_key(&sequence, |missing| missing.sequence);
-        if let Ok(place) = place {
+        if let Ok(place) = self.place(sequence) {
             self.missing.remove(place);
             if self.missing.is_empty() {
                 self.due = None;

@@ -256,6 +256,38 @@ fn what_is_sent_again_takes_its_first_place_once() {
     assert_eq!(sequence_of(pair.send(empty)), None, "it has no number");
 }
 
+/// Sources that the offer does not name have streams of repair that it does not name either.
+#[test]
+fn what_is_sent_again_of_a_source_that_was_left_is_not_taken_for_another_ones() {
+    let mut pair = Pair::new(false);
+    for sequence in [100, 103] {
+        pair.send(picture(sequence)).unwrap();
+    }
+    assert_eq!(sequence_of(pair.send(again(1, 101))), Some(101));
+    let other = |sequence| Sent {
+        ssrc: PICTURE + 5,
+        ..picture(sequence)
+    };
+    for sequence in [200, 202] {
+        pair.send(other(sequence)).unwrap();
+    }
+    assert_eq!(sequence_of(pair.send(again(2, 102))), None, "of the first");
+    assert_eq!(sequence_of(pair.send(again(3, 201))), None, "whose it is");
+    let its = |rtx, sequence| Sent {
+        ssrc: REPAIR + 5,
+        ..again(rtx, sequence)
+    };
+    assert_eq!(sequence_of(pair.send(its(1, 199))), None, "not missing");
+    let arrival = pair.send(its(2, 201)).unwrap().expect("it was missing");
+    assert_eq!(arrival.packet.ssrc, PICTURE + 5);
+    pair.send(picture(105)).unwrap();
+    assert_eq!(
+        sequence_of(pair.send(again(4, 102))),
+        Some(102),
+        "it is back"
+    );
+}
+
 #[test]
 fn padding_is_taken_off() {
     let mut pair = Pair::new(true);
