@@ -28,6 +28,14 @@ const FOUND: &[(u64, &str)] = &[
         3_000_371,
         "old pictures of a source that came back were sent again",
     ),
+    (
+        1_001_528,
+        "a source that had sent nothing was believed its report",
+    ),
+    (
+        3_001_562,
+        "a source that had sent nothing was believed its report",
+    ),
 ];
 
 fn run(seed: u64) -> Outcome {
