@@ -28,6 +28,7 @@ const FOUND: &[(u64, &str)] = &[
         3_000_371,
         "old pictures of a source that came back were sent again",
     ),
+    (4_008_115, "the clock of an encoder was set back a little"),
     (
         1_001_528,
         "a source that had sent nothing was believed its report",

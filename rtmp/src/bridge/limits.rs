@@ -21,6 +21,8 @@ pub const SOUND_BYTES: usize = 16 * 1024;
 pub const GATHER_TIME: Duration = Duration::from_millis(1000);
 /// How far a timestamp may be from the one before it: what is further begins a new epoch.
 pub const TIME_JUMP: Duration = Duration::from_millis(1000);
+/// How far back it may be: further than encoders put pictures out of their order.
+pub const TIME_BACK: Duration = Duration::from_millis(250);
 /// How far counted samples and timestamps may be apart before the count is corrected.
 pub const SAMPLES_ASTRAY: Duration = Duration::from_millis(40);
 /// How much of what comes in a burst may wait for its time.

@@ -27,6 +27,9 @@ struct Track {
     raw: u32,
     unwrapped: i64,
     offset: i64,
+    /// Its latest time, and the one that it must be behind: that from before the jump.
+    time: i64,
+    floor: Option<i64>,
 }
 
 /// The time of the first tag: pictures can be shown earlier than they are decoded, by encoders
@@ -43,17 +46,24 @@ impl Timeline {
             MediaKind::Audio => &mut self.audio,
             MediaKind::Video => &mut self.video,
         };
+        let before = *track;
         let jump = limits::TIME_JUMP.as_millis() as i64;
-        let (unwrapped, known) = match track {
+        let back = limits::TIME_BACK.as_millis() as i64;
+        let (unwrapped, known, alone) = match track {
             Some(track) => {
                 // The shorter way around.
                 let step = i64::from(raw.wrapping_sub(track.raw).cast_signed());
-                let known = (step.abs() <= jump).then_some(track.offset);
-                (track.unwrapped + step, known)
+                let known = (-back..=jump).contains(&step).then_some(track.offset);
+                (
+                    track.unwrapped + step,
+                    known,
+                    step < 0 && track.offset == shared,
+                )
             }
-            None => (i64::from(raw), None),
+            None => (i64::from(raw), None, false),
         };
-        let fits = begun && (unwrapped + shared - expected).abs() <= jump;
+        // Who goes back alone is where its own past is, however little it goes.
+        let fits = begun && !alone && (unwrapped + shared - expected).abs() <= jump;
         let offset = match known {
             Some(offset) => offset,
             // The other track has jumped to the same place, or this one has paused.
@@ -63,12 +73,24 @@ impl Timeline {
                 self.offset
             }
         };
+        let floor = match (known, before) {
+            (Some(_), Some(before)) => before.floor,
+            (None, Some(before)) => Some(before.time),
+            (_, None) => None,
+        };
+        // Where the other track jumped first, to what was to come with a later picture, this one
+        // stands behind its own past. A picture is shown all the same, as long as it takes right
+        // after the one before it: the decoder needs it. Sound is counted, and what is too much is
+        // left out there.
+        let floor = floor.filter(|floor| kind == MediaKind::Video && unwrapped + offset <= *floor);
+        let time = floor.map_or(unwrapped + offset, |floor| floor + 1);
         *track = Some(Track {
             raw,
             unwrapped,
             offset,
+            time,
+            floor: floor.map(|floor| floor + 1),
         });
-        let time = unwrapped + offset;
         if self.latest.is_none_or(|(latest, _)| time > latest) {
             self.latest = Some((time, now));
         }
@@ -209,6 +231,37 @@ mod tests {
             let picture = video(&mut timeline, at, 60_000 + 40 * step);
             assert_eq!((sound, picture), (BEGIN + i64::from(40 * step), sound));
         }
+    }
+
+    #[test]
+    fn a_picture_that_jumps_after_the_sound_does_not_go_back() {
+        let now = Instant::now();
+        let mut timeline = Timeline::default();
+        let at = |ms| now + MILLISECOND * ms;
+        let before = video(&mut timeline, at(0), 8_000);
+        // A new clock, in a burst: its sound comes ahead of its pictures.
+        let sound = audio(&mut timeline, at(5), 60_400);
+        let pictures = [60_000, 60_080, 60_400, 60_480];
+        let times = pictures.map(|raw| video(&mut timeline, at(5), raw));
+        let ahead = [before + 1, before + 2, sound, sound + 80];
+        assert_eq!(times, ahead, "together as soon as it can be");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_a_little_goes_on() {
+        let now = Instant::now();
+        let mut timeline = Timeline::default();
+        let at = |ms| now + MILLISECOND * ms;
+        video(&mut timeline, at(0), 15_720);
+        audio(&mut timeline, at(0), 15_740);
+        let before = video(&mut timeline, at(80), 15_800);
+        let picture = video(&mut timeline, at(120), 14_959);
+        assert_eq!(picture, before + 40);
+        let sound = audio(&mut timeline, at(140), 14_979);
+        assert_eq!(sound, picture + 20, "the sound goes with it");
+        // Pictures that are shown earlier than they come keep their order.
+        let reordered = video(&mut timeline, at(160), 14_859);
+        assert_eq!(reordered, picture - 100);
     }
 
     #[test]
