@@ -19,6 +19,9 @@ const COUNTED: i64 = 40;
 /// The same of sound, of which nothing is shifted but what is a little before the first picture.
 const SOUND: i64 = 15;
 
+/// How far ahead of when it comes a message may be stamped, in milliseconds.
+const ASTRAY: i64 = 9_000 - EXACT;
+
 /// What a player has got.
 #[derive(Debug)]
 pub(super) struct Screen {
@@ -101,8 +104,17 @@ impl Screen {
             self.pictures += 1;
             self.latest = Some((stamp.number, shown.at));
         }
-        track.follow_clock(shown, stamp);
+        let leaps = track.follow_clock(shown, stamp);
         track.latest = Some((stamp, shown.timestamp));
+        if leaps {
+            // The other one leaps along, and is together with this one from its next message on.
+            let other = if shown.video {
+                &mut self.sound
+            } else {
+                &mut self.picture
+            };
+            other.offset = None;
+        }
     }
 
     /// Asserts that sound and picture of one time are together, if the publisher has one clock.
@@ -126,14 +138,18 @@ impl Screen {
 
 impl Track {
     /// Asserts that it stands where its publisher's clock has it, moved by what it was at first.
-    fn follow_clock(&mut self, shown: &Shown, stamp: Stamp) {
+    /// Returns whether it leaps: what was held up for so long that its times are far from when it
+    /// comes stands where it comes.
+    fn follow_clock(&mut self, shown: &Shown, stamp: Stamp) -> bool {
         let rate = if shown.video { 90 } else { 48 };
         // None of these worlds lasts until these wrap.
         let captured = i64::from(stamp.timestamp / rate);
         let offset = i64::from(shown.timestamp) - captured;
         let same = |(before, _): (Stamp, u32)| before.source == stamp.source;
-        let first = match self.offset {
-            Some(first) if self.latest.is_some_and(same) => first,
+        let first = self.offset.filter(|_| self.latest.is_some_and(same));
+        let leaps = first.is_some_and(|first| offset <= first - ASTRAY);
+        let first = match first {
+            Some(first) if !leaps => first,
             _ => *self.offset.insert(offset),
         };
         let most = match (shown.video, stamp.mark >= RTMP) {
@@ -145,6 +161,7 @@ impl Track {
             (offset - first).abs() <= most,
             "it stands {offset} ms from where it was captured, at first {first}: {shown:?}"
         );
+        leaps
     }
 }
 
