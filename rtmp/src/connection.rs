@@ -117,6 +117,19 @@ pub enum Action {
         /// The name.
         identity: Identity,
     },
+    /// Say in the room, as this client, why its stream was refused, unless that was said of the
+    /// name lately ([`Names::may_tell`](crate::Names::may_tell)). Encoders like OBS show their
+    /// users nothing of what they are told while they send.
+    Tell {
+        /// Goes with the request; its answer is of no interest.
+        id: RequestId,
+        /// The room.
+        room: RoomName,
+        /// The name of this client in it.
+        identity: Identity,
+        /// The sentence.
+        text: String,
+    },
 }
 
 /// What became of a claim.

@@ -59,6 +59,11 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an encoder may send no media.
 pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long it is not said in a room again why the encoder of one name was refused: it comes again
+/// every few seconds.
+pub const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// Names of which it is remembered that it was said.
+pub const TOLD_NAMES: usize = 256;
 /// How long a client that was refused is kept, so that it reads why.
 pub const REFUSED_LINGER: Duration = Duration::from_secs(1);
 /// An encoder that was silent for this long loses its name to another one that asks for it.

@@ -57,12 +57,22 @@ describe('RTMP', () => {
     anna.isUnharmed();
   });
 
-  test('an encoder with B-frames is told what to do', async (t) => {
-    const url = `${server.rtmp}/${newRoom()}/anna`;
+  test('an encoder with B-frames is told what to do, and so is the room, once', async (t) => {
+    const room = newRoom();
+    const anna = await inRoom(t, 'anna', room);
     const video = ['-tune', 'film', '-bf', '3'];
-    const { code, said } = await encode(t, url, { ...BLUE, video }).end();
-    assert.notEqual(code, 0);
-    assert.match(said, /B-frames are not supported in this room; set max B-frames to 0/);
+    // As OBS, which shows nothing of it, and tries again.
+    for (let i = 0; i < 2; i++) {
+      const url = `${server.rtmp}/${room}/camera`;
+      const { code, said } = await encode(t, url, { ...BLUE, video }).end();
+      assert.notEqual(code, 0);
+      assert.match(said, /B-frames are not supported in this room; set max B-frames to 0/);
+    }
+    await anna.has('.tile', 1);
+    const lines = (await anna.lines()).filter(({ name }) => name === 'camera');
+    assert.equal(lines.length, 1, JSON.stringify(lines));
+    assert.match(lines[0].text, /B-frames are not supported .*\(OBS: Settings > Output/);
+    anna.isUnharmed();
   });
 
   test('an encoder that hangs loses its name to the one that comes again', async (t) => {

@@ -462,6 +462,17 @@ impl World {
                     self.serve(holder);
                 }
             }
+            Action::Tell {
+                id: number,
+                room,
+                identity,
+                text,
+            } => {
+                if self.front.names.may_tell(now, &room, &identity) {
+                    let to = None;
+                    self.ask_for(id, number, Request::SendMessage { room, to, text });
+                }
+            }
         }
     }
 

@@ -70,7 +70,7 @@ pub enum Refusal {
     /// See [`BFrames::Reject`].
     #[error(
         "B-frames are not supported in this room; set max B-frames to 0 \
-         (OBS: Output > Advanced; x264 tune=zerolatency)"
+         (OBS: Settings > Output, mode Advanced: tune zerolatency, or max B-frames 0)"
     )]
     BFrames,
     /// Nobody here would see the picture.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use parlor_core::{
     Identity, MediaId, Place, PublicationName, Reply, Request, RequestError, ResumeToken, RoomName,
 };
+use parlor_signalling::RequestId;
 use tracing::{debug, info};
 
 use super::commands::Call;
@@ -519,10 +520,39 @@ impl Session {
     ) -> Result<(), End> {
         debug!(client = self.client.0, code, sentence, "encoder refused");
         out.push_status(stream, Level::Error, code, sentence);
+        if code == REJECTED {
+            self.tell_room(stream, sentence, out);
+        }
         if let Some(Role::Publish(publishing)) = self.streams.insert(stream, Role::Idle) {
             self.end_publishing(*publishing, out)?;
         }
         self.refused()
+    }
+
+    /// Lets those who are in the room know why a stream was refused: its own user may be among
+    /// them, and see it nowhere else.
+    fn tell_room(&mut self, stream: u32, sentence: &str, out: &mut Outbox) {
+        let publishing = self.publishing(stream);
+        let Some(Member { room, identity }) =
+            publishing.and_then(|publishing| publishing.member.clone())
+        else {
+            return;
+        };
+        info!(
+            room = room.as_str(),
+            participant = identity.as_str(),
+            sentence,
+            "encoder refused"
+        );
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        let text = sentence.to_owned();
+        out.actions.push_back(Action::Tell {
+            id,
+            room,
+            identity,
+            text,
+        });
     }
 
     /// Ends what the rooms have of a stream.

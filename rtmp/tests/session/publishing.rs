@@ -203,6 +203,27 @@ fn a_room_client_says_and_hears_what_browsers_do() {
     assert!(world.told(anna).contains("LEFT"));
 }
 
+#[test]
+fn a_room_reads_why_the_stream_of_an_encoder_was_refused() {
+    let mut world = world(Takeover::Silent);
+    let anna = world.connect_with_login("anna");
+    let room = object(&[("name", "stage".into())]);
+    send_data(&mut world, anna, "join", room);
+    let encoder = world.publish("stage", "camera");
+    world.told(anna);
+    // Sound in MP3.
+    world.say(encoder, 8, 0, 1, &[0x2f, 0xff, 0xfb]);
+    let sentence = "The sound is MP3, which is not decoded here; use AAC";
+    assert!(world.told(encoder).contains(sentence));
+    let told = world.told(anna);
+    let (said, left) = (told.find("MESSAGE"), told.find("LEFT"));
+    assert!(said.is_some() && said < left, "{told}");
+    assert!(told.contains(sentence) && told.contains("camera"), "{told}");
+    // A refusal that is not about what it sends is nobody else's business.
+    world.publish("stage", "");
+    assert!(!world.told(anna).contains("MESSAGE"));
+}
+
 fn send_data(world: &mut World, client: u64, command: &str, options: Value) {
     let payload = object(&[("command", command.into()), ("options", options)]);
     let data = object(&[("operationId", "1".into()), ("payload", payload)]);

@@ -309,6 +309,12 @@ impl World {
                 };
                 self.end(client).connection.handle_claimed(now, claimed);
             }
+            Action::Tell { id, room, text, .. } => {
+                let to = None;
+                let request = Request::SendMessage { room, to, text };
+                let reply = self.sfu.handle_request(now, ClientId(client), request);
+                self.end(client).connection.handle_reply(now, id, reply);
+            }
             Action::Sound { .. } => {}
             Action::Play { .. } | Action::WantKeyframe { .. } | Action::StopPlaying { .. } => {
                 self.end(client).played.push(action);

@@ -75,6 +75,24 @@ impl Running {
                     connection.handle_claimed(now, claimed);
                 }
             }
+            Action::Tell {
+                id,
+                room,
+                identity,
+                text,
+            } => {
+                if self.names.may_tell(now, &room, &identity) {
+                    let worker = self.links.worker_of(room.as_str());
+                    let request = Request::SendMessage {
+                        room,
+                        to: None,
+                        text,
+                    };
+                    if self.links.ask(worker, client.id(), id, request).is_err() {
+                        self.counters.worker_busy += 1;
+                    }
+                }
+            }
         }
     }
 

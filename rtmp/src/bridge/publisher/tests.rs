@@ -112,7 +112,7 @@ fn b_frames_are_refused_at_the_sequence_header() {
     assert_eq!(
         Refusal::BFrames.to_string(),
         "B-frames are not supported in this room; set max B-frames to 0 \
-         (OBS: Output > Advanced; x264 tune=zerolatency)"
+         (OBS: Settings > Output, mode Advanced: tune zerolatency, or max B-frames 0)"
     );
     run.send_all(&tags);
     assert_eq!(run.outputs.len(), 1, "nothing follows");
