@@ -79,8 +79,13 @@ pub(crate) struct RtpOpener(Cipher);
 /// Opens the feedback and the reports of one side.
 pub(crate) struct RtcpOpener {
     cipher: Cipher,
-    window: Window,
+    /// Of each source that reports: browsers count the packets of each by itself (RFC 3711 §3.2.3).
+    windows: Vec<(u32, Window)>,
 }
+
+/// Sources of one side that may report: a browser has one for each of its streams, and changes them
+/// when it begins anew.
+const REPORTING: usize = 32;
 
 /// The packets of the latest indices that have come (RFC 3711 §3.3.2).
 #[derive(Debug, Default)]
@@ -131,8 +136,8 @@ impl Keys {
     /// Opens what this side seals.
     pub(crate) fn rtcp_opener(&self, side: Side) -> Result<RtcpOpener, Failed> {
         let cipher = self.cipher(side, RTCP_LABELS)?;
-        let window = Window::default();
-        Ok(RtcpOpener { cipher, window })
+        let windows = Vec::new();
+        Ok(RtcpOpener { cipher, windows })
     }
 
     fn cipher(&self, side: Side, labels: [u8; 3]) -> Result<Cipher, Failed> {
@@ -388,11 +393,26 @@ impl RtcpOpener {
                 (opened, index)
             }
         };
-        if self.window.admit(index) {
+        if self.admit(ssrc, index) {
             Ok(opened)
         } else {
             Err(Failed)
         }
+    }
+
+    /// Notes an index that was authenticated; false where it has come before from this source.
+    fn admit(&mut self, ssrc: u32, index: u32) -> bool {
+        let known = self.windows.iter().position(|(source, _)| *source == ssrc);
+        let place = known.unwrap_or(self.windows.len());
+        if known.is_none() {
+            if place == REPORTING {
+                return false;
+            }
+            self.windows.push((ssrc, Window::default()));
+        }
+        self.windows
+            .get_mut(place)
+            .is_some_and(|(_, window)| window.admit(index))
     }
 }
 

@@ -134,6 +134,32 @@ fn each_index_is_admitted_once_within_the_window() {
     }
 }
 
+/// Browsers have one index for each source: those of two are the same.
+#[test]
+fn each_source_of_reports_counts_by_itself() {
+    for profile in [Profile::Aes128CmSha1, Profile::Aes128Gcm] {
+        let keys = self::keys(profile);
+        let report = |ssrc: u32, index| {
+            let mut report = [&[0x80, 201, 0, 1][..], &ssrc.to_be_bytes()].concat();
+            let mut sealer = keys.rtcp_sealer(Side::Client).unwrap();
+            sealer.skip_to(index);
+            sealer.seal(&mut report).unwrap();
+            report
+        };
+        let mut opener = keys.rtcp_opener(Side::Client).unwrap();
+        for index in [70, 1, 71] {
+            let ssrc = if index == 1 { 6 } else { 5 };
+            assert!(opener.open(&report(ssrc, index)).is_ok(), "{ssrc}, {index}");
+        }
+        assert!(opener.open(&report(6, 70)).is_ok(), "the other's index");
+        assert_eq!(opener.open(&report(6, 70)), Err(Failed), "again");
+        assert_eq!(opener.open(&report(5, 1)), Err(Failed), "too old");
+        let sources = (100..200).filter(|ssrc| opener.open(&report(*ssrc, 9)).is_ok());
+        assert_eq!(sources.count() + 2, REPORTING);
+        assert!(opener.open(&report(5, 72)).is_ok(), "known ones go on");
+    }
+}
+
 #[test]
 fn the_key_stream_is_that_of_rfc_3711_appendix_b_2() {
     let key = UnboundCipherKey::new(&cipher::AES_128, &hex("2B7E151628AED2A6ABF7158809CF4F3C"));
@@ -209,7 +235,7 @@ fn rtcp_is_sealed_and_opened_as_in_rfc_7714_17_1() {
     assert_eq!(sealed, expected);
     let mut opener = RtcpOpener {
         cipher: rfc_7714(KEY_128),
-        window: Window::default(),
+        windows: Vec::new(),
     };
     assert_eq!(opener.open(&sealed), Ok(packet));
     assert_eq!(opener.open(&sealed), Err(Failed), "it has come before");

@@ -20,16 +20,21 @@ const EMPTY_MS = 10_000;
 const GAUGES = ['rooms', 'participants', 'publications', 'subscriptions', 'peers', 'relays'];
 /** What no browser with the published SDK may ever be counted for. */
 const FAULTS = [
+  'codec_panics_total',
+  'contained_panics_total',
   'dtls_failed_total',
   'failed_peers_total',
   'malformed_datagrams_total',
   'media_send_errors_total',
+  'refused_feedback_total',
   'signalling_message_faults_total',
   'signalling_messages_unknown_total',
   'signalling_not_reading_total',
   'signalling_rate_limited_total',
   'signalling_sent_away_total',
   'signalling_websocket_faults_total',
+  'sound_undecodable_total',
+  'unexpected_packets_total',
   'worker_busy_total',
 ];
 
