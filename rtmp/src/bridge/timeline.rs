@@ -178,7 +178,9 @@ mod tests {
             let mut timeline = Timeline::default();
             let mut raw = first;
             for step in 0..10 {
-                let time = video(&mut timeline, now + MILLISECOND * 40 * step, raw);
+                // What comes late is of its time nevertheless.
+                let late = MILLISECOND * (step % 3) * 15;
+                let time = video(&mut timeline, now + MILLISECOND * 40 * step + late, raw);
                 assert_eq!(time, BEGIN + 40 * i64::from(step));
                 raw = raw.wrapping_add(40);
             }

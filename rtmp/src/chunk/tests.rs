@@ -199,6 +199,25 @@ fn times_pass_4_hours_39_minutes_and_49_days() {
     assert_eq!(read_all(&write(&messages)), Ok(messages));
 }
 
+/// The reader takes them from those who do not repeat them too: so this looks at the bytes.
+#[test]
+fn a_time_of_four_bytes_is_in_every_chunk_that_is_written() {
+    let late = 0x0123_4567;
+    let bytes = write(&[message(9, late, vec![7; 300])]);
+    let mut expected = full(6, late, 300, 9);
+    expected.extend_from_slice(&[7; 128]);
+    for length in [128, 44] {
+        expected.push(0xc6);
+        expected.extend_from_slice(&late.to_be_bytes());
+        expected.extend(vec![7; length]);
+    }
+    assert_eq!(bytes, expected);
+    // Of a message that comes later, the difference is.
+    let both = write(&[message(9, 0, vec![7; 4]), message(9, late, vec![7; 300])]);
+    let count = both.windows(4).filter(|it| *it == late.to_be_bytes());
+    assert_eq!(count.count(), 3);
+}
+
 #[test]
 fn headers_say_only_what_is_new() {
     let steady: Vec<_> = (0..4)
