@@ -116,12 +116,23 @@ impl Client {
         kinds: Kinds,
         sends: bool,
     ) -> (Self, String) {
+        Self::offer_of(now, seed, address, owner, (kinds, sends, false))
+    }
+
+    /// The same of one that can take G.711 too.
+    pub(crate) fn offer_of(
+        now: Instant,
+        seed: u64,
+        address: SocketAddr,
+        owner: (ClientId, MediaId),
+        (kinds, sends, g711): (Kinds, bool, bool),
+    ) -> (Self, String) {
         let mut bytes = [0x5a; 32];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         let seed = Seed(bytes);
         let mut randomness = Randomness::new(&seed);
         let (rtc, offer, pending, audio, video) = randomness.lend(|| {
-            let mut rtc = config(&seed, kinds).build(now);
+            let mut rtc = config(&seed, kinds, g711).build(now);
             let candidate = Candidate::host(address, "udp").expect("a valid address");
             rtc.add_local_candidate(candidate);
             let mut changes = rtc.sdp_api();
@@ -531,14 +542,16 @@ fn next_after(now: Instant, due: Instant, pace: Duration) -> Instant {
     }
 }
 
-fn config(seed: &Seed, kinds: Kinds) -> RtcConfig {
+fn config(seed: &Seed, kinds: Kinds, g711: bool) -> RtcConfig {
     let config = RtcConfig::new()
         .set_crypto_provider(simulation::provider())
         .set_dtls_cert(certificate(seed))
         .set_rtp_mode(true)
         .set_extension(5, Extension::PlayoutDelay)
         .clear_codecs()
-        .enable_opus(true, false);
+        .enable_opus(true, false)
+        .enable_pcmu(g711, false)
+        .enable_pcma(g711, false);
     match kinds.video {
         Some(Codec::H264) => config.enable_h264(true),
         Some(Codec::Vp8) => config.enable_vp8(true),

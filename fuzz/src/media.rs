@@ -126,6 +126,8 @@ fn stamp_at(payload: &[u8]) -> Option<usize> {
         [0x78, ..] if payload.len() < 80 => None,
         [0x78 | 0x58, ..] => Some(1),
         [0x7c, ..] => Some(2),
+        // VP8 with the number of its picture, as the bridge describes it; the rest is a frame.
+        [0x80 | 0x90, 0x80, ..] => Some(7),
         _ => Some(4),
     }
 }
@@ -162,7 +164,7 @@ pub fn mark_of(payload: &[u8]) -> Option<(u32, u32)> {
 pub(crate) fn is_entry(payload: &[u8]) -> bool {
     match payload {
         [0x78, ..] => true,
-        [0x10, header, ..] => header & 1 == 0,
+        [0x10, header, ..] | [0x90, 0x80, _, _, header, ..] => header & 1 == 0,
         _ => false,
     }
 }

@@ -12,6 +12,7 @@ use parlor_rtmp::amf0::{self, Value};
 use parlor_rtmp::chunk::{Message, Reader, Writer};
 
 pub use camera::{Camera, Speech};
+pub(crate) use screen::G711;
 pub use screen::{Part, Shown};
 
 /// The message types that a client knows.
@@ -71,7 +72,7 @@ pub struct RtmpClient {
     pub camera: Option<Camera>,
     app: String,
     name: String,
-    /// What of Enhanced RTMP a player takes.
+    /// What a player takes, beyond H.264 and AAC: [`G711`], or codecs of Enhanced RTMP.
     codecs: Vec<&'static str>,
     stage: Stage,
     /// Bytes of the handshake that are still to come.
@@ -114,6 +115,11 @@ impl RtmpClient {
         }
     }
 
+    /// Whether it has said that it takes what a message is coded with.
+    pub(crate) fn takes(&self, shown: &Shown) -> bool {
+        shown.needs.is_none_or(|needs| self.codecs.contains(&needs))
+    }
+
     /// When it has something to send.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let camera = self.camera.as_ref().filter(|_| self.stage == Stage::On);
@@ -127,6 +133,12 @@ impl RtmpClient {
         };
         for tag in camera.due(now, self.out.len() > camera.patience) {
             let (kind, body) = (tag.kind, &tag.body);
+            if camera.full_headers {
+                self.writer = Writer::default();
+                if camera.large_chunks {
+                    self.writer.enlarge_chunks();
+                }
+            }
             (self.writer).write(kind, tag.timestamp, STREAM, body, &mut self.out);
         }
     }
@@ -159,8 +171,13 @@ impl RtmpClient {
             ("flashVer".to_owned(), "FMLE/3.0".into()),
         ];
         if !self.codecs.is_empty() {
-            let codecs = self.codecs.iter().map(|codec| Value::from(*codec));
+            let codecs = self.codecs.iter().filter(|codec| **codec != G711);
+            let codecs = codecs.map(|codec| Value::from(*codec));
             about.push(("fourCcList".to_owned(), Value::Array(codecs.collect())));
+        }
+        if self.codecs.contains(&G711) {
+            // SUPPORT_SND_G711A and SUPPORT_SND_G711U (RTMP 1.0 §7.2.1.1).
+            about.push(("audioCodecs".to_owned(), f64::from(0x0080 | 0x0100).into()));
         }
         self.call(0, "connect", 1.0, [Value::Object(about)]);
     }

@@ -94,6 +94,8 @@ pub struct World {
     pub tap: Option<Vec<(SocketAddr, Vec<u8>)>>,
     /// Datagrams of the machine to clients, as they were put out, if there is to be a record.
     pub put_out: Option<Vec<(ClientKey, Vec<u8>)>>,
+    /// Players offer to take G.711 beside Opus.
+    pub offers_g711: bool,
     /// What becomes of an offer on its way to the machine.
     pub edit_offer: Option<fn(&str) -> String>,
     /// What becomes of an answer on its way to the client.
@@ -172,6 +174,7 @@ impl World {
             seed,
             digest: Some(Sha256::new()),
             intruder: None,
+            offers_g711: false,
             edit_offer: None,
             edit_answer: None,
             tap: None,
@@ -329,8 +332,9 @@ impl World {
         let host = [198, 51, 100, u8::try_from(key / 50_000).unwrap_or(0)];
         let owner = (ClientId(client), MediaId(media));
         let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(key as u64);
+        let takes = (kinds, sends, self.offers_g711 && !sends);
         let (mut connection, offer) =
-            Client::offer(self.now, seed, (host, port).into(), owner, kinds, sends);
+            Client::offer_of(self.now, seed, (host, port).into(), owner, takes);
         connection.mark = u32::try_from(key).unwrap_or(u32::MAX);
         let offer = self
             .edit_offer

@@ -19,14 +19,21 @@ pub enum Speech {
     Opus60,
     /// AAC of 8 kHz: frames of 128 ms.
     Aac,
+    /// G.711 µ-law: 100 ms at once.
+    Pcmu,
+    /// G.711 A-law: 20 ms at once.
+    Pcma,
+    /// Speex in frames of 20 ms.
+    Speex,
 }
 
 impl Speech {
     /// The time of a frame.
     fn pace(self) -> Duration {
         Duration::from_millis(match self {
-            Self::Opus20 => 20,
+            Self::Opus20 | Self::Pcma | Self::Speex => 20,
             Self::Opus60 => 60,
+            Self::Pcmu => 100,
             Self::Aac => 128,
         })
     }
@@ -35,24 +42,47 @@ impl Speech {
         match self {
             Self::Opus20 | Self::Opus60 => SoundCodec::Opus,
             Self::Aac => SoundCodec::Aac,
+            Self::Pcmu => SoundCodec::Pcmu,
+            Self::Pcma => SoundCodec::Pcma,
+            Self::Speex => SoundCodec::Speex,
         }
     }
 
-    /// What a decoder must know: an identification header, or AAC-LC of 8 kHz and one channel.
-    fn config(self) -> Bytes {
+    /// What a decoder must know, where there is something: an identification header, or AAC-LC of
+    /// 8 kHz and one channel.
+    fn config(self) -> Option<Bytes> {
         match self {
             Self::Opus20 | Self::Opus60 => {
-                Bytes::from_static(b"OpusHead\x01\x01\0\0\x80\xbb\0\0\0\0\0")
+                let header = b"OpusHead\x01\x01\0\0\x80\xbb\0\0\0\0\0";
+                Some(Bytes::from_static(header))
             }
-            Self::Aac => Bytes::from_static(&[0x15, 0x88]),
+            Self::Aac => Some(Bytes::from_static(&[0x15, 0x88])),
+            Self::Pcmu | Self::Pcma | Self::Speex => None,
+        }
+    }
+
+    /// The packets of the room that come of a unit: their number, and the bytes of each.
+    fn packets(self) -> (u32, usize) {
+        match self {
+            Self::Opus20 | Self::Opus60 | Self::Aac | Self::Speex => (1, 80),
+            Self::Pcmu => (5, 160),
+            Self::Pcma => (1, 160),
+        }
+    }
+
+    /// Ticks in a millisecond of the room's clock for it.
+    fn rate(self) -> u32 {
+        match self {
+            Self::Opus20 | Self::Opus60 | Self::Aac | Self::Speex => 48,
+            Self::Pcmu | Self::Pcma => 8,
         }
     }
 
     /// The first byte of a unit: of Opus, how long it is (RFC 6716 §3.1).
     fn first(self) -> u8 {
         match self {
-            Self::Opus20 | Self::Aac => 0x78,
             Self::Opus60 => 0x58,
+            Self::Opus20 | Self::Aac | Self::Pcmu | Self::Pcma | Self::Speex => 0x78,
         }
     }
 }
@@ -64,12 +94,16 @@ pub(crate) struct Due {
     pub(crate) body: Bytes,
 }
 
-/// Pictures from one key frame to the next.
+/// Pictures from one key frame to the next, where nothing else is said.
 const GROUP: u64 = 12;
 /// Bytes of a fragment, as the bridge cuts a picture.
 pub(super) const PIECE: usize = MEDIA_PAYLOAD - 2;
 /// Bytes of the last fragment of a picture.
 pub(super) const LAST: usize = 998;
+/// The same of VP8.
+pub(super) const PIECE_VP8: usize = MEDIA_PAYLOAD - 4;
+/// SoundFormat 11 of 16 bits (FLV table E.4.2.1): Speex, which the server never writes.
+const SPEEX: u8 = 0xb2;
 
 /// The camera and the microphone of an encoder. Payloads are marked as those of other publishers.
 #[derive(Debug)]
@@ -78,6 +112,10 @@ pub struct Camera {
     pub mark: u32,
     /// It has pictures.
     pub video: bool,
+    /// How they are coded.
+    pub codec: PictureCodec,
+    /// Pictures from one key frame to the next.
+    pub group: u64,
     /// Its sound, if it has some.
     pub sound: Option<Speech>,
     /// It says beforehand which tracks it has.
@@ -86,6 +124,8 @@ pub struct Camera {
     pub patience: usize,
     /// Its chunks are of the largest size.
     pub large_chunks: bool,
+    /// Each of its messages has a full header, with the whole timestamp.
+    pub full_headers: bool,
     /// The timestamp that it begins with.
     pub first: u32,
     pace: Duration,
@@ -110,10 +150,13 @@ impl Camera {
         Self {
             mark,
             video: true,
+            codec: PictureCodec::H264,
+            group: GROUP,
             sound: None,
             promises: true,
             patience: 64 * 1024,
             large_chunks: false,
+            full_headers: false,
             first: 0,
             pace,
             begun: now,
@@ -161,7 +204,7 @@ impl Camera {
             while self.video && self.next_picture <= now {
                 self.next_picture += self.pace;
                 // What comes next can be shown without what is left out.
-                self.pictures = self.pictures.next_multiple_of(GROUP);
+                self.pictures = self.pictures.next_multiple_of(self.group);
             }
             while let Some(sound) = self.sound
                 && self.next_sound <= now
@@ -201,11 +244,13 @@ impl Camera {
             due.push(self.message(kind::DATA, 0, Some(body.into())));
         }
         if self.video {
-            let header = VideoBody::Header(PictureCodec::H264, record());
+            let header = VideoBody::Header(self.codec, record(self.codec));
             due.push(self.message(kind::VIDEO, 0, header.write()));
         }
-        if let Some(sound) = self.sound {
-            let header = AudioBody::Header(sound.codec(), sound.config());
+        if let Some(sound) = self.sound
+            && let Some(config) = sound.config()
+        {
+            let header = AudioBody::Header(sound.codec(), config);
             due.push(self.message(kind::AUDIO, 0, header.write()));
         }
     }
@@ -213,8 +258,23 @@ impl Camera {
     fn picture(&mut self) -> Due {
         let time = self.next_picture.duration_since(self.begun).as_millis() as u64;
         self.next_picture += self.pace;
-        let key = self.pictures.is_multiple_of(GROUP);
+        let key = self.pictures.is_multiple_of(self.group);
         self.pictures += 1;
+        let data = match self.codec {
+            PictureCodec::H264 => self.slice(time, key),
+            PictureCodec::Vp8 => self.frame(time, key),
+        };
+        let body = VideoBody::Picture(CodedPicture {
+            codec: self.codec,
+            key,
+            composition_ms: 0,
+            data: data.into(),
+        });
+        self.message(kind::VIDEO, time, body.write())
+    }
+
+    /// A picture of H.264: one NAL unit behind its length.
+    fn slice(&mut self, time: u64, key: bool) -> Vec<u8> {
         let pieces = if key { 3 } else { 2 };
         // The parameter sets go in a packet of their own.
         self.packets += u64::from(key);
@@ -229,26 +289,46 @@ impl Camera {
             stamp(&mut payload, self.packets, (time * 90) as u32, self.source);
             unit.extend_from_slice(&payload[2..]);
         }
-        let data = [&(unit.len() as u32).to_be_bytes(), &unit[..]].concat();
-        let body = VideoBody::Picture(CodedPicture {
-            codec: PictureCodec::H264,
-            key,
-            composition_ms: 0,
-            data: data.into(),
-        });
-        self.message(kind::VIDEO, time, body.write())
+        [&(unit.len() as u32).to_be_bytes(), &unit[..]].concat()
+    }
+
+    /// A picture of VP8.
+    fn frame(&mut self, time: u64, key: bool) -> Vec<u8> {
+        let pieces = if key { 3 } else { 2 };
+        let mut frame = Vec::new();
+        for index in 0..pieces {
+            let length = if index + 1 == pieces { LAST } else { PIECE_VP8 };
+            self.packets += 1;
+            // As it is in a packet of the room; the first one begins with the header of the frame,
+            // whose lowest bit is clear on a key frame.
+            let mut payload = vec![0x90, 0x80, 0, 0, u8::from(!key), 0, 0];
+            payload.extend(self.marked(self.pictures));
+            payload.resize(4 + length, 0x22);
+            stamp(&mut payload, self.packets, (time * 90) as u32, self.source);
+            frame.extend_from_slice(&payload[4..]);
+        }
+        frame
     }
 
     fn unit(&mut self, sound: Speech) -> Due {
         let time = self.next_sound.duration_since(self.begun).as_millis() as u64;
         self.next_sound += sound.pace();
-        self.sounds += 1;
-        let mut unit = vec![sound.first()];
-        unit.extend(self.marked(self.sounds));
-        unit.resize(80, 0x11);
-        stamp(&mut unit, self.sounds, (time * 48) as u32, self.source);
-        let body = AudioBody::Unit(sound.codec(), unit.into());
-        self.message(kind::AUDIO, time, body.write())
+        let (packets, length) = sound.packets();
+        let mut unit = Vec::new();
+        for index in 0..packets {
+            self.sounds += 1;
+            let mut payload = vec![sound.first()];
+            payload.extend(self.marked(self.sounds));
+            payload.resize(length, 0x11);
+            let ticks = (time as u32).wrapping_mul(sound.rate()) + index * length as u32;
+            stamp(&mut payload, self.sounds, ticks, self.source);
+            unit.extend_from_slice(&payload);
+        }
+        let body = match sound == Speech::Speex {
+            true => Some([&[SPEEX], &unit[..]].concat().into()),
+            false => AudioBody::Unit(sound.codec(), unit.into()).write(),
+        };
+        self.message(kind::AUDIO, time, body)
     }
 
     fn message(&self, kind: u8, time: u64, body: Option<Bytes>) -> Due {
@@ -264,8 +344,12 @@ impl Camera {
     }
 }
 
-/// The AVCDecoderConfigurationRecord of the pictures (ISO/IEC 14496-15 §5.3.3.1).
-fn record() -> Bytes {
+/// What a decoder must know of the pictures: an AVCDecoderConfigurationRecord (ISO/IEC 14496-15
+/// §5.3.3.1), or a VPCodecConfigurationRecord, which says nothing of VP8 that a key frame does not.
+fn record(codec: PictureCodec) -> Bytes {
+    if codec == PictureCodec::Vp8 {
+        return Bytes::from_static(&[1, 0, 0, 0, 0, 0x80, 2, 2, 2, 0, 0, 0]);
+    }
     let (sps, pps) = PARAMETERS;
     let head = [1, sps[1], sps[2], sps[3], 0xff, 0xe1, 0, sps.len() as u8];
     [&head, sps, &[1, 0, pps.len() as u8], pps].concat().into()

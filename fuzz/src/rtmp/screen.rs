@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use parlor_rtmp::flv::{AudioBody, PictureCodec, VideoBody};
+use parlor_rtmp::flv::{AudioBody, PictureCodec, SoundCodec, VideoBody};
 
-use super::camera::{LAST, PIECE};
+use super::camera::{LAST, PIECE, PIECE_VP8};
 use super::kind;
 use crate::media::{RTMP, Stamp, stamp_of};
+
+/// What a player says that takes G.711: it has no four-character code.
+pub(crate) const G711: &str = "G.711";
 
 /// What a message of media holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Shown {
     pub timestamp: u32,
     /// When it came.
     pub at: Instant,
+    /// What a player must have declared to get it, beyond H.264 and AAC.
+    pub needs: Option<&'static str>,
 }
 
 /// Reads a message.
@@ -44,7 +49,7 @@ pub struct Shown {
 /// Where it is none that a decoder takes, or a picture is not whole.
 pub(super) fn read(at: Instant, timestamp: u32, message: u8, body: &Bytes) -> Shown {
     let video = message == kind::VIDEO;
-    let (part, stamp) = match video {
+    let (part, stamp, needs) = match video {
         true => picture(body),
         false => sound(body),
     };
@@ -54,14 +59,18 @@ pub(super) fn read(at: Instant, timestamp: u32, message: u8, body: &Bytes) -> Sh
         stamp,
         timestamp,
         at,
+        needs,
     }
 }
 
-fn picture(body: &Bytes) -> (Part, Option<Stamp>) {
+type Read = (Part, Option<Stamp>, Option<&'static str>);
+
+fn picture(body: &Bytes) -> Read {
+    let needs = |codec| (codec == PictureCodec::Vp8).then_some("vp08");
     match VideoBody::parse(body).expect("a picture") {
-        VideoBody::Header(_, data) => {
+        VideoBody::Header(codec, data) => {
             assert!(data.len() >= 12, "a header that says nothing");
-            (Part::Header, None)
+            (Part::Header, None, needs(codec))
         }
         VideoBody::Picture(picture) => {
             let stamp = match picture.codec {
@@ -69,10 +78,15 @@ fn picture(body: &Bytes) -> (Part, Option<Stamp>) {
                 PictureCodec::Vp8 => {
                     let is_key = picture.data[0] & 1 == 0;
                     assert_eq!(is_key, picture.key, "what the tag says of its picture");
-                    whole(&picture.data, 3, |_| 999)
+                    whole(
+                        &picture.data,
+                        3,
+                        |mark| if mark >= RTMP { PIECE_VP8 } else { 999 },
+                    )
                 }
             };
-            (Part::Picture { key: picture.key }, Some(stamp))
+            let part = Part::Picture { key: picture.key };
+            (part, Some(stamp), needs(picture.codec))
         }
         VideoBody::Nothing | VideoBody::Unknown(_) => unreachable!("{body:?}"),
     }
@@ -119,10 +133,16 @@ fn whole(picture: &[u8], at: usize, length: impl Fn(u32) -> usize) -> Stamp {
     first
 }
 
-fn sound(body: &Bytes) -> (Part, Option<Stamp>) {
+fn sound(body: &Bytes) -> Read {
+    let needs = |codec| match codec {
+        SoundCodec::Aac => None,
+        SoundCodec::Opus => Some("Opus"),
+        SoundCodec::Pcmu | SoundCodec::Pcma => Some(G711),
+        SoundCodec::Speex => unreachable!("it is only ever received"),
+    };
     match AudioBody::parse(body).expect("sound") {
-        AudioBody::Header(..) => (Part::Header, None),
-        AudioBody::Unit(_, unit) => (Part::Unit, stamp_of(&unit)),
+        AudioBody::Header(codec, _) => (Part::Header, None, needs(codec)),
+        AudioBody::Unit(codec, unit) => (Part::Unit, stamp_of(&unit), needs(codec)),
         AudioBody::Nothing | AudioBody::Unknown(_) => unreachable!("{body:?}"),
     }
 }

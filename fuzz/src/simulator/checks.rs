@@ -237,6 +237,7 @@ impl Life {
             | Fault::Spin
             | Fault::Forget
             | Fault::Headless
+            | Fault::Foreign
             | Fault::Tear
             | Fault::Rewind
             | Fault::Drift

@@ -27,6 +27,8 @@ pub enum Fault {
     Forget,
     /// A player by RTMP gets no headers.
     Headless,
+    /// A player by RTMP gets a codec that it does not take.
+    Foreign,
     /// A picture is missing for a player by RTMP.
     Tear,
     /// A timestamp goes back for a player by RTMP.
@@ -43,7 +45,7 @@ pub enum Fault {
 
 impl Fault {
     /// All defects, with a part of what is to be said of each.
-    pub const ALL: [(Self, &'static str); 18] = [
+    pub const ALL: [(Self, &'static str); 19] = [
         (Self::Drop, "although nothing was lost"),
         (Self::Hide, "the numbers hide a loss"),
         (Self::Repeat, "a number comes twice"),
@@ -56,6 +58,7 @@ impl Fault {
         (Self::Spin, "livelock"),
         (Self::Forget, "the journal does not verify"),
         (Self::Headless, "it comes before its header"),
+        (Self::Foreign, "what it has not said that it takes"),
         (Self::Tear, "a picture without the one before"),
         (Self::Rewind, "a timestamp goes back"),
         (Self::Drift, "from where it was captured"),

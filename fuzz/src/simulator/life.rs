@@ -45,8 +45,9 @@ pub(super) struct Life {
     pub(super) cameras: u32,
     /// What may be said of each connection by RTMP.
     pub(super) causes: BTreeMap<ClientId, Cause>,
-    /// Which broadcast has which stream.
-    pub(super) casts: BTreeMap<Cast, ClientId>,
+    /// Which broadcast has which stream, and the mark of what it plays: whoever comes to one that
+    /// has just ended gets what is left of it.
+    pub(super) casts: BTreeMap<Cast, (ClientId, u32)>,
     /// What each player by RTMP has got.
     pub(super) screens: BTreeMap<ClientId, Screen>,
     /// Pictures that players by RTMP have got.
@@ -79,6 +80,7 @@ impl Life {
         world.turn = options.turn;
         world.parts = options.part.is_some();
         world.front.config.takeover = options.takeover;
+        world.offers_g711 = options.g711;
         if options.unnamed {
             world.edit_offer = Some(crate::without_sources);
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use parlor_core::config::AudioCodec;
 use parlor_core::{ClientId, MediaId, MediaKind, Muted, Place, ResumeToken, RoomName};
 
 use crate::client::Received;
@@ -60,6 +61,8 @@ pub(super) struct Stream {
     pub(super) name: String,
     pub(super) way: Way,
     pub(super) kinds: Kinds,
+    /// How sound is coded, if it has some.
+    pub(super) sound: AudioCodec,
     /// The mark of what it plays; `None` for a publication.
     pub(super) plays: Option<u32>,
     pub(super) live: bool,
@@ -144,14 +147,28 @@ pub(super) struct Playing {
 pub(super) struct Published {
     pub(super) spot: Spot,
     pub(super) kinds: Kinds,
+    pub(super) sound: AudioCodec,
+}
+
+/// A publication that somebody wants to play.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    pub(super) mark: u32,
+    pub(super) kinds: Kinds,
+    pub(super) sound: AudioCodec,
+    pub(super) muted: Muted,
 }
 
 /// What sinks have been given.
 pub(super) type Sunk = BTreeMap<(ClientId, MediaId), Vec<Received>>;
 
-/// What a player that offers `offered` gets of a publication of `sent`; nothing where that is
-/// refused.
-pub(super) fn common(sent: Kinds, offered: Kinds) -> Option<Kinds> {
+/// What a player that offers `offered`, and sound in one of `sounds`, gets of a publication;
+/// nothing where that is refused.
+pub(super) fn common(target: Target, offered: Kinds, sounds: &[AudioCodec]) -> Option<Kinds> {
+    let sent = target.kinds;
+    if sent.audio && offered.audio && !sounds.contains(&target.sound) {
+        return None;
+    }
     let video = match (sent.video, offered.video) {
         (Some(sent), Some(offered)) if sent != offered => return None,
         (Some(sent), Some(_)) => Some(sent),
@@ -162,9 +179,10 @@ pub(super) fn common(sent: Kinds, offered: Kinds) -> Option<Kinds> {
 }
 
 /// The same for a sink, which refuses a part and takes the rest.
-pub(super) fn taken(sent: Kinds, audio: bool, video: &[Codec]) -> Option<Kinds> {
+pub(super) fn taken(target: Target, audio: &[AudioCodec], video: &[Codec]) -> Option<Kinds> {
+    let sent = target.kinds;
     let video = sent.video.filter(|sent| video.contains(sent));
-    let audio = sent.audio && audio;
+    let audio = sent.audio && audio.contains(&target.sound);
     (audio || video.is_some()).then_some(Kinds { audio, video })
 }
 

@@ -166,7 +166,16 @@ pub struct Options {
     pub rtmp: Vec<(Kind, usize)>,
     /// When an encoder by RTMP loses its name to another one.
     pub takeover: Takeover,
+    /// Encoders by RTMP have codecs of all sorts, and players take some of them; clocks are late,
+    /// and headers whole.
+    pub mixed: bool,
+    /// Players by WebRTC take G.711 too.
+    pub g711: bool,
 }
+
+/// What has come to worlds later is drawn apart as well: about half of them are without it, those
+/// of the seeds that have found something before among them.
+const LATER: u64 = u32::from_be_bytes(*b"tone") as u64;
 
 /// One step: what happens, and the seed of all that is drawn for it.
 #[derive(Debug, Clone, Copy)]
@@ -208,6 +217,9 @@ impl Options {
         // Drawn apart: the rest of a world is the same, whatever these are.
         let mut apart = Draw::new(!seed);
         let mut rtmp = Draw::new(seed ^ u64::from(u32::from_be_bytes(*b"RTMP")));
+        let rtmp_kinds = by_rtmp(&mut rtmp);
+        let mut later = Draw::new(seed ^ LATER);
+        let mixed = later.once_in(2) && !rtmp_kinds.is_empty();
         let mut options = Self {
             people,
             rooms: 1 + draw.below(3),
@@ -227,7 +239,9 @@ impl Options {
             turn: Duration::from_millis(apart.of(&[0, 0, 4, 30])),
             relay_after: apart.of(&[None, None, Some(0), Some(1), Some(2)]),
             part: apart.of(&[None, Some(400), Some(1_500)]),
-            rtmp: by_rtmp(&mut rtmp),
+            mixed,
+            g711: mixed && later.once_in(2),
+            rtmp: rtmp_kinds,
             takeover: rtmp.of(&[
                 Takeover::Silent,
                 Takeover::Silent,

@@ -11,6 +11,7 @@ use parlor_core::{
     ClientId, Place, PublicationName, Reply, Request, RequestError, ResumeToken, VideoFormat,
 };
 use parlor_rtmp::Counters;
+use parlor_rtmp::flv::PictureCodec;
 
 use super::draw::Draw;
 use super::faults::Fault;
@@ -19,7 +20,7 @@ use super::model::{Person, Spot, Way};
 use super::screens::Screen;
 use super::streams::stream;
 use crate::media::{Codec, Kinds, RTMP};
-use crate::rtmp::{Breach, Camera, RtmpClient, Speech};
+use crate::rtmp::{Breach, Camera, G711, RtmpClient, Speech};
 use crate::world::{ClientKey, Front, Said};
 
 /// Names of encoders in one place.
@@ -28,6 +29,8 @@ const ENCODERS: usize = 3;
 const LATE: usize = 3;
 /// How long it takes a publisher at another address to be reached there again.
 const MOVED: Duration = Duration::from_secs(4);
+/// The longest time between two key frames of an encoder: nobody can ask for one.
+const KEYFRAMES: Duration = Duration::from_secs(3);
 /// Connections at the same time.
 const LINES: usize = 10;
 
@@ -75,8 +78,11 @@ impl Life {
         camera.patience = draw.of(&[64 * 1024, 512 * 1024]);
         // Timestamps wrap at 24 and at 32 bits, as far as somebody takes them to.
         camera.first = draw.of(&[0, 12_345, 0x00ff_ffff - 1_500, u32::MAX - 1_500]);
-        self.note(format_args!("an encoder dials {spot:?}: {name} {camera:?}"));
         let query = draw.of(&["", "?key=1"]);
+        if self.options.mixed {
+            mix(&mut camera, self.options.pace.picture, draw);
+        }
+        self.note(format_args!("an encoder dials {spot:?}: {name} {camera:?}"));
         let name = format!("{name}{query}");
         let client = RtmpClient::new(spot.name(), &name, Some(camera), Vec::new());
         self.dial(client);
@@ -90,8 +96,10 @@ impl Life {
             name = owner.map_or(name, |owner| owner.identity.clone());
         }
         let codecs = draw.of::<&[&str]>(&[&[], &["Opus"], &["Opus", "vp08"], &["vp08"]]);
+        let mut codecs = codecs.to_vec();
+        codecs.extend((self.options.mixed && draw.once_in(2)).then_some(G711));
         self.note(format_args!("a player dials {spot:?}: {name} {codecs:?}"));
-        let client = RtmpClient::new(spot.name(), &name, None, codecs.to_vec());
+        let client = RtmpClient::new(spot.name(), &name, None, codecs);
         self.dial(client);
     }
 
@@ -218,17 +226,14 @@ impl Life {
                 vp8,
             } => {
                 let cast = self.casts.get(&(place, name, vp8)).copied();
-                let screen = Screen::new(cast, self.plays(cast));
+                let (cast, plays) = cast.unzip();
+                let published = plays.and_then(|mark| self.published.get(&mark));
+                let sound = published.map_or(AudioCodec::Opus, |it| it.sound);
+                let screen = Screen::new(cast, plays, sound);
                 self.screens.insert(client, screen);
             }
             Said::Over { client, counters } => self.check_cause(client, &counters),
         }
-    }
-
-    /// The mark of what a broadcast plays.
-    fn plays(&self, cast: Option<ClientId>) -> Option<u32> {
-        let person = self.people.get(&cast?.0)?;
-        person.streams.values().next()?.plays
     }
 
     fn asked(&mut self, client: ClientId, request: Request, reply: Result<Reply, RequestError>) {
@@ -259,18 +264,22 @@ impl Life {
                 media,
                 place,
                 name,
+                audio,
                 video,
-                ..
             } => {
                 let person = || Person::new(String::new());
                 self.people.entry(id).or_insert_with(person);
                 let vp8 = video.contains(&VideoCodec::Vp8);
                 let target = (spot_of(&place), name.as_str());
-                self.sunk_by((client, media), target, &video, reply);
-                if self.people[&id].streams.is_empty() {
-                    self.people.remove(&id);
-                } else {
-                    self.casts.insert((place, name, vp8), client);
+                self.sunk_by((client, media), target, (&audio, &video), reply);
+                let mut streams = self.people[&id].streams.values();
+                match streams.find_map(|stream| stream.plays) {
+                    Some(mark) => {
+                        self.casts.insert((place, name, vp8), (client, mark));
+                    }
+                    None => {
+                        self.people.remove(&id);
+                    }
                 }
             }
             Request::Stop { media } => {
@@ -279,7 +288,7 @@ impl Life {
             }
             Request::Leave { room } => self.left(id, &room, &reply),
             Request::Disconnect => {
-                self.casts.retain(|_, cast| *cast != client);
+                self.casts.retain(|_, (cast, _)| *cast != client);
                 let quits = self.causes.get(&client).is_some_and(|cause| cause.quits);
                 if let Some(person) = self.people.get(&id) {
                     let left = person.rooms.is_empty() && person.streams.is_empty();
@@ -332,10 +341,14 @@ impl Life {
         let mark = cause.mark.expect("an encoder");
         let kinds = Kinds {
             audio: audio.is_some(),
-            video: video.map(|_| Codec::H264),
+            video: video.map(|format| match format {
+                VideoFormat::H264 { .. } => Codec::H264,
+                VideoFormat::Vp8 => Codec::Vp8,
+            }),
         };
         let mut stream = stream(spot, name, Way::Camera(mark), kinds, None);
         stream.over = cause.doomed;
+        stream.sound = audio.unwrap_or(AudioCodec::Opus);
         self.begin(owner, stream);
     }
 
@@ -381,10 +394,10 @@ impl Life {
             let mut streams = self.people.get(&id.0).into_iter();
             let published = streams.any(|it| it.streams.values().any(|it| it.mark() == mark));
             let cast = self.screens.get(id).and_then(|it| it.cast);
-            let plays = cast.is_some_and(|cast| self.casts.values().any(|it| *it == cast));
+            let plays = cast.is_some_and(|cast| self.casts.values().any(|(it, _)| *it == cast));
             assert!(published || plays, "{id:?} does nothing");
         }
-        for cast in self.casts.values() {
+        for (cast, _) in self.casts.values() {
             let mut screens = self.screens.values();
             let is_played = screens.any(|screen| screen.cast == Some(*cast));
             assert!(is_played, "nobody plays what {cast:?} takes");
@@ -475,6 +488,27 @@ impl Life {
             self.world.cut(id);
         }
         self.pass(Duration::ZERO);
+    }
+}
+
+/// Draws what encoders have in worlds where they have all sorts of things.
+fn mix(camera: &mut Camera, pace: Duration, draw: &mut Draw) {
+    if camera.sound.is_some() && !draw.once_in(3) {
+        camera.sound = Some(draw.of(&[Speech::Pcmu, Speech::Pcma, Speech::Speex]));
+    }
+    camera.codec = draw.of(&[PictureCodec::H264, PictureCodec::Vp8]);
+    camera.full_headers = draw.once_in(2);
+    // All of what such a clock says is too much for three bytes, and soon for four.
+    if draw.once_in(2) {
+        camera.first = draw.of(&[
+            1 << 24,
+            u32::MAX - 2_500,
+            u32::MAX - 6_000,
+            u32::MAX - 12_000,
+        ]);
+    }
+    if draw.once_in(2) {
+        camera.group = (KEYFRAMES.as_millis() / pace.as_millis().max(1)) as u64;
     }
 }
 

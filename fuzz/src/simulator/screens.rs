@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use parlor_core::ClientId;
+use parlor_core::config::AudioCodec;
 
 use super::faults::Fault;
 use super::life::Life;
 use crate::media::{RTMP, Stamp};
-use crate::rtmp::{Part, Shown};
+use crate::rtmp::{G711, Part, Shown};
 
 /// How far a picture may be from where its timestamp has it, in milliseconds: it follows what a
 /// browser says of its clock.
@@ -30,6 +31,8 @@ pub(super) struct Screen {
     /// The mark of what it plays.
     pub(super) plays: Option<u32>,
     sound: Track,
+    /// Ticks in a millisecond of what its publisher's sound is stamped with.
+    rate: u32,
     picture: Track,
     /// Pictures so far.
     pub(super) pictures: u64,
@@ -48,11 +51,15 @@ struct Track {
 }
 
 impl Screen {
-    pub(super) fn new(cast: Option<ClientId>, plays: Option<u32>) -> Self {
+    pub(super) fn new(cast: Option<ClientId>, plays: Option<u32>, sound: AudioCodec) -> Self {
         Self {
             cast,
             plays,
             sound: Track::default(),
+            rate: match sound {
+                AudioCodec::Opus => 48,
+                AudioCodec::Pcmu | AudioCodec::Pcma => 8,
+            },
             picture: Track::default(),
             pictures: 0,
             gaps: 0,
@@ -65,15 +72,18 @@ impl Screen {
     /// # Panics
     /// Where a decoder could not show it, or it is not what is played.
     fn take(&mut self, shown: &Shown) {
-        let track = match shown.video {
-            true => &mut self.picture,
-            false => &mut self.sound,
+        let rate = if shown.video { 90 } else { self.rate };
+        let (track, other) = match shown.video {
+            true => (&mut self.picture, &mut self.sound),
+            false => (&mut self.sound, &mut self.picture),
         };
         let Some(stamp) = shown.stamp else {
             track.described = true;
             return;
         };
-        assert!(track.described, "it comes before its header: {shown:?}");
+        // G.711 has none.
+        let is_described = track.described || shown.needs == Some(G711);
+        assert!(is_described, "it comes before its header: {shown:?}");
         assert_eq!(
             Some(stamp.mark),
             self.plays,
@@ -104,15 +114,10 @@ impl Screen {
             self.pictures += 1;
             self.latest = Some((stamp.number, shown.at));
         }
-        let leaps = track.follow_clock(shown, stamp);
+        let leaps = track.follow_clock(shown, stamp, rate);
         track.latest = Some((stamp, shown.timestamp));
         if leaps {
             // The other one leaps along, and is together with this one from its next message on.
-            let other = if shown.video {
-                &mut self.sound
-            } else {
-                &mut self.picture
-            };
             other.offset = None;
         }
     }
@@ -140,8 +145,7 @@ impl Track {
     /// Asserts that it stands where its publisher's clock has it, moved by what it was at first.
     /// Returns whether it leaps: what was held up for so long that its times are far from when it
     /// comes stands where it comes.
-    fn follow_clock(&mut self, shown: &Shown, stamp: Stamp) -> bool {
-        let rate = if shown.video { 90 } else { 48 };
+    fn follow_clock(&mut self, shown: &Shown, stamp: Stamp, rate: u32) -> bool {
         // None of these worlds lasts until these wrap.
         let captured = i64::from(stamp.timestamp / rate);
         let offset = i64::from(shown.timestamp) - captured;
@@ -179,6 +183,10 @@ impl Life {
                 continue;
             };
             distort(self.fault, screen, &mut shown);
+            if let Some(line) = self.world.front.lines.get(&id) {
+                let taken = shown.iter().all(|shown| line.client.takes(shown));
+                assert!(taken, "{id:?} gets what it has not said that it takes");
+            }
             let before = screen.pictures;
             for shown in &shown {
                 screen.take(shown);
@@ -252,6 +260,11 @@ fn distort(fault: Option<Fault>, screen: &Screen, shown: &mut Vec<Shown>) {
     let pictures = |it: &&mut Shown| it.video && it.stamp.is_some();
     match fault {
         Some(Fault::Headless) => shown.retain(|it| it.part != Part::Header),
+        Some(Fault::Foreign) => {
+            if let Some(sound) = shown.iter_mut().find(|it| !it.video) {
+                sound.needs = Some("another codec");
+            }
+        }
         Some(Fault::Tear) if screen.pictures > 3 => {
             let delta = |it: &Shown| it.part == Part::Picture { key: false };
             if let Some(at) = shown.iter().position(delta) {

@@ -5,13 +5,15 @@ use parlor_core::{MediaId, Muted, PublicationName, Reply, Request, RequestError,
 
 use super::draw::Draw;
 use super::life::Life;
-use super::model::{ENCODERS, Playing, Published, Spot, Stream, Way, common, taken};
+use super::model::{ENCODERS, Playing, Published, Spot, Stream, Target, Way, common, taken};
 use crate::decoder::Decoder;
 use crate::encoder::Encoder;
 use crate::media::{Codec, Kinds};
 
 /// Publications of one client, as the machine's limits have it.
 const PUBLICATIONS: usize = 8;
+/// The codecs of sound that rooms have.
+const ALL_SOUNDS: [AudioCodec; 3] = [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma];
 /// Names of publications in one place.
 const NAMES: usize = 6;
 
@@ -165,14 +167,14 @@ impl Life {
         }
     }
 
-    fn target_of(
-        &self,
-        spot: Spot,
-        name: &str,
-        by_participant: bool,
-    ) -> Option<(u32, Kinds, Muted)> {
+    fn target_of(&self, spot: Spot, name: &str, by_participant: bool) -> Option<Target> {
         let (mark, stream) = self.find(spot, name, by_participant)?;
-        Some((mark, stream.kinds, stream.muted))
+        Some(Target {
+            mark,
+            kinds: stream.kinds,
+            sound: stream.sound,
+            muted: stream.muted,
+        })
     }
 
     pub(super) fn watch(&mut self, id: u64, draw: &mut Draw) {
@@ -185,7 +187,7 @@ impl Life {
             name = owner.map_or(name, |owner| owner.identity.clone());
         }
         let found = self.target_of(spot, &name, true);
-        let kinds = self.offered(found.map(|(_, sent, _)| sent), draw);
+        let kinds = self.offered(found.map(|found| found.kinds), draw);
         let owner = self.owner(id);
         self.note(format_args!(
             "{owner:?} watches {name} in {spot:?}: {kinds:?}"
@@ -199,48 +201,52 @@ impl Life {
         &mut self,
         owner: super::hearing::Owner,
         (spot, name, kinds): (Spot, &str, Kinds),
-        found: Option<(u32, Kinds, Muted)>,
+        found: Option<Target>,
         reply: Result<crate::world::ClientKey, RequestError>,
     ) {
-        let Some((mark, sent, muted)) = found else {
+        let Some(target) = found else {
             assert_eq!(reply, Err(RequestError::NoSuchPublication));
             return;
         };
-        let Some(kinds) = common(sent, kinds) else {
+        let sounds: &[AudioCodec] = match self.options.g711 {
+            true => &ALL_SOUNDS,
+            false => &[AudioCodec::Opus],
+        };
+        let Some(kinds) = common(target, kinds, sounds) else {
             assert_eq!(reply, Err(RequestError::NoCommonCodecs));
             return;
         };
         let key = reply.expect("it may play");
         self.world.clients[key].decoder = kinds.video.map(|_| Decoder::default());
         let way = Way::Connection(key);
-        let mut stream = stream(spot, name, way, kinds, Some(mark));
-        stream.muted = muted;
+        let mut stream = stream(spot, name, way, kinds, Some(target.mark));
+        stream.muted = target.muted;
         self.begin(owner, stream);
     }
 
     pub(super) fn sink(&mut self, id: u64, draw: &mut Draw) {
         let (spot, name) = self.target(id, draw, true);
         let found = self.target_of(spot, &name, spot != Spot::Open);
-        let audio = !draw.once_in(4);
+        let audio = Vec::from_iter((!draw.once_in(4)).then_some(AudioCodec::Opus));
         let codec = draw.of(&[Codec::H264, Codec::Vp8]);
-        let video = found.and_then(|(_, sent, _)| sent.video).unwrap_or(codec);
+        let video = found.and_then(|found| found.kinds.video).unwrap_or(codec);
         let video = if draw.once_in(6) { codec } else { video };
         let owner = self.owner(id);
         self.note(format_args!(
-            "{owner:?} sinks {name} in {spot:?}: {audio} {video:?}"
+            "{owner:?} sinks {name} in {spot:?}: {audio:?} {video:?}"
         ));
         let request = Request::Sink {
             media: owner.1,
             place: spot.place(),
             name: PublicationName::new(&name).expect("a name"),
-            audio: Vec::from_iter(audio.then_some(AudioCodec::Opus)),
+            audio: audio.clone(),
             video: vec![match video {
                 Codec::H264 => VideoCodec::H264,
                 Codec::Vp8 => VideoCodec::Vp8,
             }],
         };
         let reply = self.world.request(id, request);
-        self.sunk(owner, (spot, &name), found, (audio, &[video]), reply);
+        self.sunk(owner, (spot, &name), found, (&audio, &[video]), reply);
     }
 
     /// What a broadcast has asked for.
@@ -248,7 +254,7 @@ impl Life {
         &mut self,
         owner: super::hearing::Owner,
         (spot, name): (Spot, &str),
-        video: &[VideoCodec],
+        (audio, video): (&[AudioCodec], &[VideoCodec]),
         reply: Result<Reply, RequestError>,
     ) {
         let found = self.target_of(spot, name, spot != Spot::Open);
@@ -257,7 +263,7 @@ impl Life {
             VideoCodec::Vp8 => Codec::Vp8,
         });
         let video: Vec<Codec> = video.collect();
-        self.sunk(owner, (spot, name), found, (true, &video), reply);
+        self.sunk(owner, (spot, name), found, (audio, &video), reply);
     }
 
     /// Asserts that a sink was allowed or refused as it must be, and notes what is played.
@@ -265,24 +271,24 @@ impl Life {
         &mut self,
         owner: super::hearing::Owner,
         (spot, name): (Spot, &str),
-        found: Option<(u32, Kinds, Muted)>,
-        (audio, video): (bool, &[Codec]),
+        found: Option<Target>,
+        (audio, video): (&[AudioCodec], &[Codec]),
         reply: Result<Reply, RequestError>,
     ) {
-        let Some((mark, sent, muted)) = found else {
+        let Some(target) = found else {
             assert_eq!(reply, Err(RequestError::NoSuchPublication));
             return;
         };
-        let Some(kinds) = taken(sent, audio, video) else {
+        let Some(kinds) = taken(target, audio, video) else {
             assert_eq!(reply, Err(RequestError::NoCommonCodecs));
             return;
         };
         let Ok(Reply::Sink { muted: told, .. }) = reply else {
             unreachable!("{reply:?}")
         };
-        assert_eq!(told, muted);
-        let mut stream = stream(spot, name, Way::Sink, kinds, Some(mark));
-        stream.muted = muted;
+        assert_eq!(told, target.muted);
+        let mut stream = stream(spot, name, Way::Sink, kinds, Some(target.mark));
+        stream.muted = target.muted;
         self.begin(owner, stream);
     }
 
@@ -296,9 +302,9 @@ impl Life {
                 publisher,
             }),
             (None, Some(mark)) => {
-                let (spot, kinds) = (stream.spot, stream.kinds);
+                let (spot, kinds, sound) = (stream.spot, stream.kinds, stream.sound);
                 let published = self.published.entry(mark);
-                let published = published.or_insert(Published { spot, kinds });
+                let published = published.or_insert(Published { spot, kinds, sound });
                 // An encoder may begin again with what it has more.
                 published.kinds.audio |= kinds.audio;
                 published.kinds.video = published.kinds.video.or(kinds.video);
@@ -454,6 +460,7 @@ pub(super) fn stream(spot: Spot, name: &str, way: Way, kinds: Kinds, plays: Opti
         name: name.to_owned(),
         way,
         kinds,
+        sound: AudioCodec::Opus,
         plays,
         live: false,
         over: false,
