@@ -42,6 +42,15 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const TURNED_AWAY: usize = 256;
 /// How long they are kept.
 pub const TURNED_AWAY_TIME: Duration = Duration::from_secs(1);
+/// A connection on which nothing comes for so long is asked by the system whether its other end is
+/// still there …
+pub const PROBE_AFTER: Duration = Duration::from_secs(15);
+/// … so often …
+pub const PROBES: u32 = 3;
+/// … and with so much time in between.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long what was sent may stay without a sign from the other end.
+pub const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// How long a TLS handshake may take.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a finished connection may take to read its last bytes.
@@ -117,6 +126,10 @@ pub const CODEC_SOUNDS: usize = 50;
 /// Units of sound that wait for the front.
 pub const CODEC_RESULTS: usize = 4096;
 
+const _: () = assert!(
+    UNACKNOWLEDGED.as_secs() == PROBE_AFTER.as_secs() + PROBES as u64 * PROBE_INTERVAL.as_secs(),
+    "Linux takes the one, others the other"
+);
 const _: () = assert!(PAGE_BYTES as usize <= PAGES_IN_FLIGHT);
 const _: () = assert!(MEDIA_PER_TURN <= MEDIA_QUEUE);
 const _: () = assert!(NEWS_PER_TURN <= NEWS_QUEUE);

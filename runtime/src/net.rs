@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use mio::net::{TcpListener, UdpSocket};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use mio::net::{TcpListener, TcpStream, UdpSocket};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::limits;
 use crate::worker::udp::Receiver;
@@ -66,6 +66,26 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(limits::BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Sets a connection up as the clients want it: answers go out at once, and the system finds out
+/// when the other end is gone without a word, as a machine that has lost its power or its network.
+///
+/// That must not be left to what is spoken: who plays a stream that is silent gets nothing, and
+/// many players by RTMP do not answer pings.
+pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
+    // Answers are written whole; waiting to join them only delays.
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(limits::PROBE_AFTER)
+        .with_interval(limits::PROBE_INTERVAL)
+        .with_retries(limits::PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    // Nothing is asked while something is under way, which is sent again for a quarter of an hour.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(limits::UNACKNOWLEDGED))?;
+    Ok(())
 }
 
 /// A socket for media at `address`, of its family alone.
@@ -139,4 +159,26 @@ pub(crate) fn host_name() -> Option<String> {
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     (plain && !name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_system_is_told_when_the_other_end_counts_as_gone() {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let _other_end = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = TcpStream::from_std(listener.accept().unwrap().0);
+        prepare(&stream).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(stream.nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), limits::PROBE_AFTER);
+        let interval = socket.tcp_keepalive_interval().unwrap();
+        assert_eq!(interval, limits::PROBE_INTERVAL);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), limits::PROBES);
+        let timeout = socket.tcp_user_timeout().unwrap();
+        assert_eq!(timeout, Some(limits::UNACKNOWLEDGED));
+    }
 }

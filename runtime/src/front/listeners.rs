@@ -10,7 +10,7 @@ use mio::{Interest, Registry, Token};
 
 use super::conversation::Speaks;
 use super::counters::FrontCounters;
-use crate::limits;
+use crate::{limits, net};
 
 /// A listening socket.
 pub(crate) struct Listener {
@@ -90,8 +90,9 @@ impl Listeners {
                 match listener.listener.accept() {
                     Ok((stream, peer)) if has_room(peer) => {
                         counters.accepted += 1;
-                        // Answers are written whole; waiting to join them only delays.
-                        let _ = stream.set_nodelay(true);
+                        if let Err(error) = net::prepare(&stream) {
+                            tracing::debug!(%error, "a connection is as the system makes it");
+                        }
                         accepted.push(Accepted {
                             stream,
                             peer,

@@ -1,8 +1,11 @@
 //! Clients that are up to no good, or slow.
 
 use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use parlor::limits::PROBE_AFTER;
 
 use crate::client::{Client, connect, frame};
 use crate::server::start;
@@ -81,6 +84,39 @@ fn server_has_room_again(server: &crate::server::Running) {
         thread::sleep(Duration::from_millis(20));
     }
     panic!("no room for new connections");
+}
+
+/// The timer of the system that runs for a connection of this process, and when it is due: 2 is the
+/// one that asks whether the other end is still there.
+#[cfg(target_os = "linux")]
+fn timer(server: SocketAddr, client: SocketAddr) -> Option<(u8, Duration)> {
+    let hex = |address: SocketAddr| format!(":{:04X}", address.port());
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let ends = fields[1].ends_with(&hex(server)) && fields[2].ends_with(&hex(client));
+        let (kind, due) = fields[5].split_once(':').filter(|_| ends)?;
+        let hundredths = u64::from_str_radix(due, 16).unwrap();
+        Some((
+            kind.parse().unwrap(),
+            Duration::from_millis(hundredths * 10),
+        ))
+    })
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn whoever_vanishes_without_a_word_is_noticed_by_the_system() {
+    let server = start(|_| {});
+    for address in [server.plain, server.tls, server.rtmp] {
+        let client = connect(address);
+        let local = client.local_addr().unwrap();
+        let watched = (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            timer(address, local).is_some_and(|(kind, due)| kind == 2 && due <= PROBE_AFTER)
+        });
+        assert!(watched, "{:?}", timer(address, local));
+    }
 }
 
 #[test]
