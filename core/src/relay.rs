@@ -285,7 +285,8 @@ impl From<RequestError> for Refused {
             | RequestError::NoSuchMedia
             | RequestError::MediaInUse
             | RequestError::TooLong { .. }
-            | RequestError::Busy => Self::Offer(error.to_string()),
+            | RequestError::Busy
+            | RequestError::InVain => Self::Offer(error.to_string()),
         }
     }
 }

@@ -330,6 +330,10 @@ pub enum RequestError {
     /// The server has no capacity for the request right now.
     #[error("The server is busy, try again")]
     Busy,
+    /// From where the client comes, too many names were asked for in vain. Said before the rooms
+    /// are asked, never by them.
+    #[error("Too many names were asked for in vain from your address; wait a minute")]
+    InVain,
 }
 
 /// Which of the [`Limits`] is reached.

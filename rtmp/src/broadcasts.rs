@@ -153,6 +153,12 @@ impl Broadcasts {
         self.held.contains_key(&client)
     }
 
+    /// Who plays a broadcast, or waits for it.
+    pub fn viewers(&self, broadcast: ClientId) -> impl Iterator<Item = Viewer> {
+        let viewers = self.held.get(&broadcast).map(|held| held.viewers.keys());
+        viewers.into_iter().flatten().copied()
+    }
+
     /// Lets somebody play a stream; `fresh` is the id of the broadcast if it is a new one.
     pub fn play(
         &mut self,

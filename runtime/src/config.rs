@@ -63,6 +63,11 @@ pub struct Settings {
     /// How many of them may come from one IPv4 address, or one IPv6 network of 64 bits. This
     /// machine's own are not counted.
     pub max_connections_per_address: usize,
+    /// Requests for names that may be refused in a minute to one IPv4 address, or one IPv6 network of
+    /// 64 bits, before it has to wait.
+    pub max_refusals_per_address: usize,
+    /// This machine's own connections count as others do, as in tests.
+    pub counts_own: bool,
     /// The bounds of the rooms. Each worker has its own rooms and counts them alone.
     pub limits: Limits,
     /// Where the journals are kept; nowhere when there is none.
@@ -111,6 +116,8 @@ impl Default for Settings {
             ping_attempts: 10,
             max_connections: 10_000,
             max_connections_per_address: 2000,
+            max_refusals_per_address: 600,
+            counts_own: false,
             limits: core.limits,
             journal: None,
             journal_max_size: 4 << 30,

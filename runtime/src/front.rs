@@ -6,6 +6,7 @@ mod counters;
 mod crowd;
 mod links;
 mod listeners;
+mod refusals;
 mod resources;
 mod rtmp;
 mod socket;
@@ -34,10 +35,12 @@ use conversation::Wanted;
 pub(crate) use conversation::{Configs, Speaks};
 use counters::{FrontCounters, Sizes};
 use crowd::Crowd;
+pub(crate) use crowd::Origins;
 use links::Links;
 pub use links::WorkerDied;
 use listeners::Accepted;
 pub(crate) use listeners::{Listener, Listeners};
+use refusals::Refusals;
 use resources::Resources;
 use socket::Socket;
 
@@ -63,6 +66,8 @@ pub(crate) struct Front {
     pub(crate) configs: Configs,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
+    pub(crate) max_refusals_per_address: usize,
+    pub(crate) origins: Origins,
     /// Set by whoever wants the server to stop.
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -82,6 +87,7 @@ struct Running {
     links: Links,
     clients: BTreeMap<u64, Client>,
     crowd: Crowd,
+    refusals: Refusals,
     resources: Resources,
     broadcasts: Broadcasts,
     names: Names,
@@ -100,12 +106,14 @@ struct Running {
 impl Front {
     /// Serves until it is told to stop, and then stops the workers.
     pub(crate) fn run(self, ends: Vec<FrontEnd>) -> Result<(), FrontError> {
-        let crowd = Crowd::new(self.max_connections_per_address);
+        let crowd = Crowd::new(self.max_connections_per_address, self.origins);
+        let refusals = Refusals::new(self.max_refusals_per_address, self.origins);
         let mut running = Running {
             front: self,
             links: Links::new(ends),
             clients: BTreeMap::new(),
             crowd,
+            refusals,
             resources: Resources::default(),
             broadcasts: Broadcasts::default(),
             names: Names::default(),
@@ -242,6 +250,7 @@ impl Running {
             links,
             clients,
             touched,
+            refusals,
             resources,
             broadcasts,
             ..
@@ -265,7 +274,12 @@ impl Running {
             };
             touched.insert(client);
             match message {
-                ToFront::Reply { id, reply, .. } => known.conversation.handle_reply(now, id, reply),
+                ToFront::Reply { id, reply, .. } => {
+                    if refusals::is_in_vain(&reply) {
+                        refusals.charge(now, known.peer().ip());
+                    }
+                    known.conversation.handle_reply(now, id, reply);
+                }
                 ToFront::News { news, .. } => known.conversation.handle_news(now, news),
             }
         })?;
@@ -283,11 +297,14 @@ impl Running {
             links,
             clients,
             touched,
+            refusals,
             resources,
             ..
         } = self;
+        let mut in_vain = false;
         let answer = match message {
             ToFront::Reply { client, reply, .. } => {
+                in_vain = refusals::is_in_vain(&reply);
                 let is_there = |number| clients.contains_key(&number);
                 resources.handle_reply(links, client.0, reply, is_there)
             }
@@ -299,6 +316,9 @@ impl Running {
         if let Some((number, response)) = answer
             && let Some(client) = clients.get_mut(&number)
         {
+            if in_vain {
+                refusals.charge(now, client.peer().ip());
+            }
             client.conversation.handle_page(now, response);
             touched.insert(number);
         }
@@ -384,11 +404,21 @@ impl Running {
     fn on_action(&mut self, now: Instant, client: &mut Client, action: Action) {
         match action {
             Action::Ask { id, key, request } => {
+                if refusals::asks_for_a_name(&request) && !self.admits(now, client) {
+                    client
+                        .conversation
+                        .handle_reply(now, id, Err(RequestError::InVain));
+                    return;
+                }
                 let worker = self.links.worker_of(&key);
                 match self.links.ask(worker, client.id(), id, request) {
                     Ok(()) => client.set_asked(worker),
                     Err(error) => self.refuse(now, client, id, error),
                 }
+            }
+            Action::Exchange(whip::Request::Create(_)) if !self.admits(now, client) => {
+                let response = whip::refusal(&RequestError::InVain);
+                client.conversation.handle_page(now, response);
             }
             Action::Exchange(whip::Request::Create(offer)) => {
                 let number = self.next_client;
@@ -412,6 +442,14 @@ impl Running {
         }
     }
 
+    /// Whether a client may ask for a name: too many in vain have not been asked for from where it
+    /// comes.
+    fn admits(&mut self, now: Instant, client: &Client) -> bool {
+        let admits = self.refusals.admits(now, client.peer().ip());
+        self.counters.names_refused += u64::from(!admits);
+        admits
+    }
+
     fn refuse(
         &mut self,
         now: Instant,
@@ -431,6 +469,7 @@ impl Running {
             connections: self.clients.len() + 1,
             resources: self.resources.len(),
             broadcasts: self.broadcasts.len(),
+            refused_origins: self.refusals.len(),
             malformed: self.broadcasts.malformed(),
         });
         let scores: Vec<Scores> = self.links.scores().collect();

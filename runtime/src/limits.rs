@@ -53,6 +53,12 @@ pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 pub const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// How long a TLS handshake may take.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+/// The time over which requests for names are counted that are refused to one address.
+pub const REFUSAL_WINDOW: Duration = Duration::from_secs(60);
+/// How long an address waits at most, beyond that, for what it has asked for at once.
+pub const REFUSAL_DEBT: Duration = Duration::from_secs(600);
+/// Addresses of which it is remembered what was refused to them.
+pub const REFUSAL_ORIGINS: usize = 16_384;
 /// How long a finished connection may take to read its last bytes.
 pub const LAST_BYTES: Duration = Duration::from_secs(5);
 /// How long a closed connection is read until its end, so that the last bytes arrive.

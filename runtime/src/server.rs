@@ -14,7 +14,7 @@ use parlor_journal::Fresh;
 use crate::clock::Clock;
 use crate::codec::Codecs;
 use crate::config::Settings;
-use crate::front::{Configs, Front, FrontError, Listener, Listeners, Speaks};
+use crate::front::{Configs, Front, FrontError, Listener, Listeners, Origins, Speaks};
 use crate::journal::{Bounds, Directory, Journal};
 use crate::link::{FrontEnd, link};
 use crate::net;
@@ -160,6 +160,11 @@ impl Server {
             configs: configs(settings, &addresses),
             max_connections: settings.max_connections,
             max_connections_per_address: settings.max_connections_per_address,
+            max_refusals_per_address: settings.max_refusals_per_address,
+            origins: match settings.counts_own {
+                true => Origins::All,
+                false => Origins::Others,
+            },
             stop: Arc::clone(&flag),
         };
         for (number, worker) in workers.into_iter().enumerate() {

@@ -295,10 +295,13 @@ pub fn refusal(error: &RequestError) -> PageResponse {
         RequestError::NoCommonCodecs => 406,
         RequestError::TooLong { .. } => 413,
         RequestError::TooMany(_) | RequestError::Busy => 503,
+        RequestError::InVain => 429,
     };
     let mut response = sentence(status, error.to_string());
-    if status == 503 {
-        response.headers.push(("Retry-After", "5".into()));
+    match status {
+        503 => response.headers.push(("Retry-After", "5".into())),
+        429 => response.headers.push(("Retry-After", "60".into())),
+        _ => {}
     }
     response
 }

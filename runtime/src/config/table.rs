@@ -163,6 +163,18 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "max-refusals-per-address",
+        heading: ADDRESSES,
+        value: "N",
+        help: "Names that one of these may ask for in vain in a minute, before it has to wait",
+        default: "600",
+        many: false,
+        apply: |settings, texts| {
+            settings.max_refusals_per_address = values::size(only(texts)?, 1, MANY)?;
+            Ok(())
+        },
+    },
+    Setting {
         key: "tls-cert",
         heading: TLS,
         value: "FILE",

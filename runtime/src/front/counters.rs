@@ -12,6 +12,7 @@ pub(super) struct FrontCounters {
     pub(super) not_tls: u64,
     pub(super) worker_busy: u64,
     pub(super) pages_refused: u64,
+    pub(super) names_refused: u64,
     /// The sums over all connections.
     pub(super) signalling: Counters,
     pub(super) rtmp: parlor_rtmp::Counters,
@@ -25,6 +26,7 @@ pub(super) struct Sizes {
     pub(super) connections: usize,
     pub(super) resources: usize,
     pub(super) broadcasts: usize,
+    pub(super) refused_origins: usize,
     pub(super) malformed: u64,
 }
 
@@ -54,6 +56,16 @@ impl FrontCounters {
                 "parlor_rtmp_broadcasts",
                 "Streams that are played by RTMP.",
                 sizes.broadcasts,
+            ),
+            size(
+                "parlor_refused_addresses",
+                "Addresses from which names were asked for in vain within the last minute.",
+                sizes.refused_origins,
+            ),
+            count(
+                "parlor_names_refused_total",
+                "Requests refused because too many names were asked for in vain from their address.",
+                self.names_refused,
             ),
             count(
                 "parlor_broadcast_malformed_total",

@@ -7,25 +7,35 @@ use std::net::{IpAddr, Ipv6Addr};
 /// gets.
 pub(super) struct Crowd {
     most: usize,
-    origins: BTreeMap<IpAddr, usize>,
+    origins: Origins,
+    counts: BTreeMap<IpAddr, usize>,
+}
+
+/// Who is counted at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origins {
+    /// Everyone but this machine itself: a proxy here speaks for everyone.
+    Others,
+    /// Everyone.
+    All,
 }
 
 impl Crowd {
     /// A crowd of at most `most` from one origin.
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize, origins: Origins) -> Self {
         Self {
             most,
-            origins: BTreeMap::new(),
+            origins,
+            counts: BTreeMap::new(),
         }
     }
 
-    /// Counts a connection in, unless its origin has as many as it may have. This machine's own
-    /// are not counted: a proxy here speaks for everyone.
+    /// Counts a connection in, unless its origin has as many as it may have.
     pub(super) fn enter(&mut self, peer: IpAddr) -> bool {
-        let Some(origin) = origin(peer) else {
+        let Some(origin) = self.origins.of(peer) else {
             return true;
         };
-        let count = self.origins.entry(origin).or_default();
+        let count = self.counts.entry(origin).or_default();
         if *count >= self.most {
             return false;
         }
@@ -35,32 +45,35 @@ impl Crowd {
 
     /// Counts a connection out that had been counted in.
     pub(super) fn leave(&mut self, peer: IpAddr) {
-        let Some(origin) = origin(peer) else {
+        let Some(origin) = self.origins.of(peer) else {
             return;
         };
-        let count = self.origins.get_mut(&origin);
+        let count = self.counts.get_mut(&origin);
         debug_assert!(count.is_some(), "who leaves has entered");
         if let Some(count) = count {
             *count -= 1;
             if *count == 0 {
-                self.origins.remove(&origin);
+                self.counts.remove(&origin);
             }
         }
     }
 }
 
-fn origin(peer: IpAddr) -> Option<IpAddr> {
-    let peer = peer.to_canonical();
-    if peer.is_loopback() {
-        return None;
-    }
-    Some(match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & (u128::MAX << 64);
-            IpAddr::V6(Ipv6Addr::from_bits(network))
+impl Origins {
+    /// The origin of a connection, if it counts.
+    pub(super) fn of(self, peer: IpAddr) -> Option<IpAddr> {
+        let peer = peer.to_canonical();
+        if peer.is_loopback() && self == Self::Others {
+            return None;
         }
-    })
+        Some(match peer {
+            IpAddr::V4(_) => peer,
+            IpAddr::V6(address) => {
+                let network = address.to_bits() & (u128::MAX << 64);
+                IpAddr::V6(Ipv6Addr::from_bits(network))
+            }
+        })
+    }
 }
 
 #[cfg(test)]
@@ -73,7 +86,7 @@ mod tests {
 
     #[test]
     fn one_origin_does_not_take_the_places_of_others() {
-        let mut crowd = Crowd::new(2);
+        let mut crowd = Crowd::new(2, Origins::Others);
         assert!(crowd.enter(ip("192.0.2.1")));
         // As a socket for both families names it.
         assert!(crowd.enter(ip("::ffff:192.0.2.1")));
@@ -85,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_network_of_ipv6_is_one_origin() {
-        let mut crowd = Crowd::new(1);
+        let mut crowd = Crowd::new(1, Origins::Others);
         assert!(crowd.enter(ip("2001:db8:1:2::1")));
         assert!(!crowd.enter(ip("2001:db8:1:2:3::1")));
         assert!(crowd.enter(ip("2001:db8:1:3::1")));
@@ -93,13 +106,13 @@ mod tests {
 
     #[test]
     fn this_machine_is_not_counted_and_nothing_is_left_over() {
-        let mut crowd = Crowd::new(1);
+        let mut crowd = Crowd::new(1, Origins::Others);
         for _ in 0..3 {
             assert!(crowd.enter(ip("127.0.0.1")));
         }
         assert!(crowd.enter(ip("192.0.2.1")));
         crowd.leave(ip("192.0.2.1"));
         crowd.leave(ip("::1"));
-        assert!(crowd.origins.is_empty());
+        assert!(crowd.counts.is_empty());
     }
 }

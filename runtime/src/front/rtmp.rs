@@ -2,14 +2,15 @@
 
 use std::time::Instant;
 
-use parlor_core::{ClientId, MediaId, Request};
+use parlor_core::{ClientId, MediaId, Request, RequestError};
 use parlor_rtmp::audio::Target;
 use parlor_rtmp::bridge::Packet;
-use parlor_rtmp::{Action, Claimed, Output, Viewer};
+use parlor_rtmp::{Action, Claimed, Delivery, Output, Viewer};
 
 use super::Running;
 use super::client::Client;
 use super::conversation::Conversation;
+use super::refusals::{asks_for_a_name, is_in_vain};
 use crate::codec::Stream;
 use crate::link::{IngestPacket, ToFront};
 
@@ -17,6 +18,12 @@ impl Running {
     pub(super) fn on_rtmp_action(&mut self, now: Instant, client: &mut Client, action: Action) {
         match action {
             Action::Ask { id, key, request } => {
+                if asks_for_a_name(&request) && !self.admits(now, client) {
+                    client
+                        .conversation
+                        .handle_reply(now, id, Err(RequestError::InVain));
+                    return;
+                }
                 let worker = self.links.worker_of(&key);
                 client.note(worker, &request);
                 if let Request::Stop { media } = request {
@@ -35,6 +42,12 @@ impl Running {
                 };
                 let target = self.front.configs.opus;
                 self.front.codecs.push(stream, target, sound);
+            }
+            Action::Play { media, .. } if !self.admits(now, client) => {
+                if let Some(connection) = client.conversation.rtmp() {
+                    let refused = Err(RequestError::InVain.to_string());
+                    connection.handle_delivery(now, media, &Delivery::Playing(refused));
+                }
             }
             Action::Play {
                 media,
@@ -118,6 +131,13 @@ impl Running {
     pub(super) fn on_broadcast_news(&mut self, now: Instant, message: ToFront) {
         match message {
             ToFront::Reply { client, id, reply } => {
+                if is_in_vain(&reply) {
+                    for Viewer { client, .. } in self.broadcasts.viewers(client) {
+                        if let Some(client) = self.clients.get(&client.0) {
+                            self.refusals.charge(now, client.peer().ip());
+                        }
+                    }
+                }
                 self.broadcasts.handle_reply(client, id, reply);
             }
             ToFront::News { client, news } => self.broadcasts.handle_news(client, &news),

@@ -1,7 +1,7 @@
 //! A client that speaks HTTP and WebSocket, with and without TLS, as little as tests need.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use socket2::{Domain, Socket, Type};
 
 pub(crate) trait Stream: Read + Write + Send {}
 
@@ -44,11 +45,24 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
+/// A connection from another address of this machine.
+pub(crate) fn connect_from(local: Ipv4Addr, address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((local, 0)).into()).unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.into()
+}
+
 impl Client {
-    pub(crate) fn plain(address: SocketAddr) -> Self {
+    pub(crate) fn on(stream: TcpStream) -> Self {
         Self {
-            stream: Box::new(connect(address)),
+            stream: Box::new(stream),
         }
+    }
+
+    pub(crate) fn plain(address: SocketAddr) -> Self {
+        Self::on(connect(address))
     }
 
     /// Trusts the self-signed certificate of a state directory.
@@ -133,6 +147,12 @@ impl Client {
 
     /// Begins a session and enters a room.
     pub(crate) fn join(&mut self, login: &str, room: &str) {
+        let answer = self.ask_to_join(login, room);
+        assert!(answer.contains("ACCEPTED"), "{answer}");
+    }
+
+    /// Begins a session, asks to enter a room, and gives the answer.
+    pub(crate) fn ask_to_join(&mut self, login: &str, room: &str) -> String {
         self.upgrade();
         self.say(&format!(
             r#"{{"message":"connection","data":[{{"appKey":"roomApp","mediaProviders":["WebRTC"],
@@ -143,8 +163,7 @@ impl Client {
             r#"{{"message":"sendData","data":[{{"operationId":"1","payload":
             {{"command":"join","options":{{"name":"{room}"}}}}}}]}}"#
         ));
-        let answer = self.hear("DataStatusEvent");
-        assert!(answer.contains("ACCEPTED"), "{answer}");
+        self.hear("DataStatusEvent")
     }
 
     /// Sends a text.

@@ -9,7 +9,7 @@ use parlor_fuzz::{Client as Player, Kinds};
 use crate::client::{Client, Response};
 use crate::server::{Running, start};
 
-fn offer(sends: bool) -> String {
+pub(crate) fn offer(sends: bool) -> String {
     let address = SocketAddr::from(([127, 0, 0, 1], 9));
     let owner = (ClientId(1), MediaId(1));
     let now = epoch::base(Instant::now());
@@ -17,7 +17,10 @@ fn offer(sends: bool) -> String {
 }
 
 pub(crate) fn send(server: &Running, method: &str, path: &str, body: &str) -> Response {
-    let mut client = Client::plain(server.plain);
+    send_on(Client::plain(server.plain), method, path, body)
+}
+
+pub(crate) fn send_on(mut client: Client, method: &str, path: &str, body: &str) -> Response {
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/sdp\r\n\

@@ -8,6 +8,7 @@
 
 mod client;
 mod exchanges;
+mod guessing;
 mod hostile;
 mod journal;
 mod loading;

@@ -1,6 +1,6 @@
 //! Encoders, players and room clients by RTMP, beside browsers.
 
-mod client;
+pub(crate) mod client;
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};

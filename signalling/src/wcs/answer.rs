@@ -213,7 +213,8 @@ pub(super) fn refusal(error: &RequestError) -> String {
         | RequestError::BadOffer(_)
         | RequestError::TooMany(_)
         | RequestError::TooLong { .. }
-        | RequestError::Busy => error.to_string(),
+        | RequestError::Busy
+        | RequestError::InVain => error.to_string(),
     }
 }
 
