@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use parlor_core::{Reply, Request, RequestError};
+use parlor_core::{Place, Reply, Request, RequestError};
 
 use super::crowd::Origins;
 use crate::limits::{REFUSAL_DEBT, REFUSAL_ORIGINS, REFUSAL_WINDOW};
@@ -80,16 +80,17 @@ impl Refusals {
     }
 }
 
-/// Whether the answer to a request tells whether there is something of a name.
+/// Whether the answer to a request tells whether there is something of a name. Who is in a room is
+/// told of all there is in it: within a room nobody guesses, and calls go on.
 pub(super) fn asks_for_a_name(request: &Request) -> bool {
     match request {
         Request::Join { .. }
-        | Request::Publish { .. }
-        | Request::Ingest { .. }
-        | Request::Subscribe { .. }
         | Request::Watch { .. }
         | Request::Sink { .. }
         | Request::Find { .. } => true,
+        Request::Publish { place, .. }
+        | Request::Ingest { place, .. }
+        | Request::Subscribe { place, .. } => *place == Place::Open,
         Request::Leave { .. }
         | Request::SendMessage { .. }
         | Request::WantKeyframe { .. }

@@ -39,6 +39,15 @@ fn join(server: &Running, from: Ipv4Addr, login: &str) -> String {
     client(server, from).ask_to_join(login, "stage")
 }
 
+/// Plays a stream of the room that is named in `custom`, or one outside of rooms.
+fn ask_to_play(client: &mut Client, id: &str, name: &str, custom: &str) {
+    let sdp = serde_json::to_string(&offer(false)).unwrap();
+    client.say(&format!(
+        r#"{{"message":"playStream","data":[{{"mediaSessionId":"{id}","name":"{name}",
+        "sdp":{sdp}{custom}}}]}}"#
+    ));
+}
+
 #[test]
 fn who_guesses_names_waits_whatever_the_door_and_nobody_else_does() {
     let server = counting();
@@ -72,13 +81,13 @@ fn who_guesses_names_waits_whatever_the_door_and_nobody_else_does() {
     encoder.publish("bob").unwrap_err();
     assert_eq!(server.metric("parlor_names_refused_total"), 5);
 
-    // Others play it; and who is in a room at the guesser's address stays, and has its pages.
+    // Others play it; and the call of who is in a room at the guesser's address goes on.
     assert_eq!(post(&server, ANNA, "/whep/stage/stage-cam").status, 201);
-    neighbour.say(
-        r#"{"message":"sendData","data":[{"operationId":"2","payload":{"command":"sendMessage",
-        "options":{"roomConfig":{"name":"stage"},"text":"still here"}}}]}"#,
-    );
-    anna.hear("still here");
+    let custom = r#","custom":{"name":"stage"}"#;
+    ask_to_play(&mut neighbour, "a", "stage-cam", custom);
+    neighbour.hear("setRemoteSDP");
+    ask_to_play(&mut neighbour, "b", "guess", "");
+    neighbour.hear(SENTENCE);
     assert_eq!(client(&server, MALLORY).get("/").status, 200);
 }
 
