@@ -1,7 +1,8 @@
-//! Against a client that somebody else has written.
+//! Against clients that somebody else has written.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::world::World;
 use parlor_core::ClientId;
 use parlor_rtmp::{Config, Connection};
 use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
@@ -52,4 +53,64 @@ fn take(server: &mut Connection, now: Instant) -> Vec<u8> {
     let bytes = server.egress().to_vec();
     server.advance(now, bytes.len());
     bytes
+}
+
+/// Slower than OBS sends at such a size: what comes faster than it plays is a burst.
+const BYTES_PER_TENTH: usize = 500;
+
+/// Replays what was recorded of a client. Gives the rooms, what the client is told, and the most
+/// that is published meanwhile.
+///
+/// It comes byte by byte until the client is told to begin, for which it has waited; and then in
+/// pieces of `step` bytes.
+fn replay(recorded: &[u8], step: usize) -> (World, String, u64) {
+    let mut world = World::new(Config::default());
+    let client = world.accept();
+    let mut bytes = recorded.iter();
+    while world.participants() == 0 {
+        world.send(client, &[*bytes.next().unwrap()]);
+    }
+    let mut published = 0;
+    for tenth in bytes.as_slice().chunks(BYTES_PER_TENTH) {
+        for piece in tenth.chunks(step) {
+            if !world.is_gone(client) {
+                world.send(client, piece);
+            }
+        }
+        world.run_for(Duration::from_millis(100));
+        published = published.max(world.sfu.counters().publications);
+    }
+    world.skip_handshake(client);
+    let told = world.told(client);
+    (world, told, published)
+}
+
+#[test]
+fn what_obs_sends_is_published_however_it_is_cut() {
+    let recorded = include_bytes!("../fixtures/obs.rtmp");
+    let mut whole = None;
+    for step in [BYTES_PER_TENTH, 125, 1] {
+        let (world, told, published) = replay(recorded, step);
+        for part in ["Connect.Success", "onFCPublish", "NetStream.Publish.Start"] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert!(
+            !told.contains("error") && !told.contains("warning"),
+            "{told}"
+        );
+        assert_eq!((world.participants(), published), (1, 1));
+        let packets = world.sfu.counters().ingested;
+        assert!(packets > 30, "{packets} packets of pictures");
+        let outcome = (told, packets);
+        assert_eq!(whole.get_or_insert_with(|| outcome.clone()), &outcome);
+    }
+}
+
+#[test]
+fn obs_as_it_is_by_itself_is_refused_in_words() {
+    let recorded = include_bytes!("../fixtures/obs-bframes.rtmp");
+    let (world, told, published) = replay(recorded, BYTES_PER_TENTH);
+    assert!(told.contains("NetStream.Publish.Rejected"), "{told}");
+    assert!(told.contains("OBS: Settings > Output"), "{told}");
+    assert_eq!((world.participants(), published), (0, 0));
 }
