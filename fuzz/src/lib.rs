@@ -17,6 +17,7 @@ mod journals;
 mod media;
 mod network;
 mod rtmp;
+mod scripts;
 pub mod simulator;
 pub mod targets;
 mod world;
@@ -30,7 +31,8 @@ pub use media::{
 };
 pub use network::{Bursts, Network};
 pub use rtmp::{Breach, Camera, Part, RtmpClient, Shown, Speech};
-pub use world::{Brought, ClientKey, Front, Intruder, Line, Said, World, scripted_call};
+pub use scripts::{scripted_call, scripted_room};
+pub use world::{Brought, ClientKey, Front, Intruder, Line, Said, World};
 
 /// Replaces the C library's `getrandom` in an executable: the standard library takes the keys of its
 /// hash maps from it, and str0m walks such maps where it puts reports into one datagram.

@@ -691,36 +691,3 @@ fn place(room: &str) -> Place {
         Place::Room(room_name(room))
     }
 }
-
-/// Two people see and hear each other over a network that loses and reorders, one loses the
-/// picture and asks for a key frame, one leaves.
-///
-/// # Errors
-/// Where the machine refuses what it should not.
-pub fn scripted_call(seed: u64, base: Instant) -> Result<World, RequestError> {
-    let mut world = World::recorded(seed, base, Config::default());
-    world.network = Network {
-        latency: Duration::from_millis(15),
-        jitter: Duration::from_millis(4),
-        loss: 30,
-        ..Network::default()
-    };
-    world.join(1, "call", "alice")?;
-    world.join(2, "call", "bob")?;
-    world.publish(1, 1, "call", "alice-stream", Kinds::BOTH)?;
-    world.publish(2, 1, "call", "bob-stream", Kinds::BOTH)?;
-    world.run_for(Duration::from_secs(2));
-    let alice = world.play(1, 2, "call", "bob-stream", Kinds::BOTH)?;
-    world.play(2, 2, "call", "alice-stream", Kinds::BOTH)?;
-    world.run_for(Duration::from_secs(4));
-    world.clients[alice].request_keyframe();
-    world.run_for(Duration::from_secs(4));
-    world.request(
-        2,
-        Request::Leave {
-            room: room_name("call"),
-        },
-    )?;
-    world.run_for(Duration::from_secs(2));
-    Ok(world)
-}
