@@ -30,7 +30,7 @@ pub use media::{
     Codec, Kinds, Pace, Stamp, audio_payload, mark_of, stamp_of, video_payloads, without_sources,
 };
 pub use network::{Bursts, Network};
-pub use rtmp::{Breach, Camera, Part, RtmpClient, Shown, Speech};
+pub use rtmp::{Breach, Camera, Part, Present, RoomClient, RtmpClient, Shown, Speech};
 pub use scripts::{scripted_call, scripted_room};
 pub use world::{Brought, ClientKey, Front, Intruder, Line, Said, World};
 

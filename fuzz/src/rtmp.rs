@@ -1,9 +1,11 @@
-//! Clients by RTMP, by their bytes: an encoder that publishes, or a player.
+//! Clients by RTMP, by their bytes: an encoder that publishes, a player, or a room client of the
+//! Flash era, which does both and is in rooms.
 //!
 //! Written with this project's own chunks and values: a client of somebody else's reads a clock.
 //! That others understand the server is for the tests on real sockets.
 
 mod camera;
+mod room;
 mod screen;
 
 use std::time::Instant;
@@ -12,6 +14,7 @@ use parlor_rtmp::amf0::{self, Value};
 use parlor_rtmp::chunk::{Message, Reader, Writer};
 
 pub use camera::{Camera, Speech};
+pub use room::{Present, RoomClient};
 pub(crate) use screen::G711;
 pub use screen::{Part, Shown};
 
@@ -68,8 +71,10 @@ impl Breach {
 /// A simulated client by RTMP.
 #[derive(Debug)]
 pub struct RtmpClient {
-    /// What an encoder publishes; a player has none.
+    /// What an encoder publishes, or a room client; a player has none.
     pub camera: Option<Camera>,
+    /// The rooms of a room client.
+    pub room: Option<Box<RoomClient>>,
     app: String,
     name: String,
     /// What a player takes, beyond H.264 and AAC: [`G711`], or codecs of Enhanced RTMP.
@@ -100,6 +105,7 @@ impl RtmpClient {
         reader.set_message_bytes(1 << 22);
         Self {
             camera,
+            room: None,
             app: app.to_owned(),
             name: name.to_owned(),
             codecs,
@@ -115,6 +121,24 @@ impl RtmpClient {
         }
     }
 
+    /// A room client, which has something to publish.
+    pub fn in_rooms(login: &str, camera: Camera, codecs: Vec<&'static str>) -> Self {
+        Self {
+            room: Some(Box::new(RoomClient::new(login))),
+            ..Self::new("", "", Some(camera), codecs)
+        }
+    }
+
+    /// What it sends now, if it sends something, and on which message stream.
+    fn sending(&mut self) -> Option<(u32, &mut Camera)> {
+        let stream = match &self.room {
+            Some(room) => room.publishes.filter(|(_, told)| *told)?.0,
+            None => STREAM,
+        };
+        let camera = self.camera.as_mut().filter(|_| self.stage == Stage::On)?;
+        Some((stream, camera))
+    }
+
     /// Whether it has said that it takes what a message is coded with.
     pub(crate) fn takes(&self, shown: &Shown) -> bool {
         shown.needs.is_none_or(|needs| self.codecs.contains(&needs))
@@ -122,24 +146,32 @@ impl RtmpClient {
 
     /// When it has something to send.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let camera = self.camera.as_ref().filter(|_| self.stage == Stage::On);
+        let sends = match &self.room {
+            Some(room) => room.publishes.is_some_and(|(_, told)| told),
+            None => true,
+        };
+        let camera = self.camera.as_ref();
+        let camera = camera.filter(|_| sends && self.stage == Stage::On);
         camera.map(Camera::deadline)
     }
 
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        let Some(camera) = self.camera.as_mut().filter(|_| self.stage == Stage::On) else {
+        let waiting = self.out.len();
+        let Some((stream, camera)) = self.sending() else {
             return;
         };
-        for tag in camera.due(now, self.out.len() > camera.patience) {
+        let due = camera.due(now, waiting > camera.patience);
+        let (full_headers, large_chunks) = (camera.full_headers, camera.large_chunks);
+        for tag in due {
             let (kind, body) = (tag.kind, &tag.body);
-            if camera.full_headers {
+            if full_headers {
                 self.writer = Writer::default();
-                if camera.large_chunks {
+                if large_chunks {
                     self.writer.enlarge_chunks();
                 }
             }
-            (self.writer).write(kind, tag.timestamp, STREAM, body, &mut self.out);
+            (self.writer).write(kind, tag.timestamp, stream, body, &mut self.out);
         }
     }
 
@@ -179,7 +211,15 @@ impl RtmpClient {
             // SUPPORT_SND_G711A and SUPPORT_SND_G711U (RTMP 1.0 §7.2.1.1).
             about.push(("audioCodecs".to_owned(), f64::from(0x0080 | 0x0100).into()));
         }
-        self.call(0, "connect", 1.0, [Value::Object(about)]);
+        let about = Value::Object(about);
+        match &self.room {
+            Some(room) => {
+                let login = room.login.as_str().into();
+                let hello = room::object([("appKey", "flashRoomApp".into()), ("login", login)]);
+                self.call(0, "connect", 1.0, [about, hello]);
+            }
+            None => self.call(0, "connect", 1.0, [about]),
+        }
     }
 
     fn on_message(&mut self, now: Instant, message: &Message) {
@@ -192,11 +232,19 @@ impl RtmpClient {
             kind::COMMAND => {
                 let values = amf0::read_all(&message.body).expect("values");
                 let name = values.first().and_then(Value::as_str).expect("a name");
-                self.on_command(now, name, &values);
+                match self.room {
+                    Some(_) => self.on_room_command(now, message.stream, name, &values),
+                    None => self.on_command(now, name, &values),
+                }
             }
             kind::AUDIO | kind::VIDEO if self.stage == Stage::Over => {}
+            // What was under way when a room client stopped.
+            kind::AUDIO | kind::VIDEO
+                if let Some(room) = &self.room
+                    && room.plays != Some(message.stream) => {}
             kind::AUDIO | kind::VIDEO => {
-                assert!(self.camera.is_none() && self.started, "media uncalled for");
+                let plays = self.camera.is_none() || self.room.is_some();
+                assert!(plays && self.started, "media uncalled for");
                 let shown = screen::read(now, message.timestamp, message.kind, &message.body);
                 self.shown.push(shown);
             }
@@ -240,17 +288,22 @@ impl RtmpClient {
         } else if code.ends_with(".Start") && self.stage == Stage::Asking {
             self.stage = Stage::On;
             self.started = true;
-            if let Some(camera) = &mut self.camera {
-                camera.begin(now);
-                if camera.large_chunks {
-                    let size = (parlor_rtmp::limits::CHUNK_BYTES_OUT as u32).to_be_bytes();
-                    (self.writer).write(kind::SET_CHUNK_SIZE, 0, 0, &size, &mut self.out);
-                    self.writer.enlarge_chunks();
-                }
-            }
+            self.begin(now);
         } else if code == "NetStream.Play.UnpublishNotify" {
             self.ended = true;
             self.stage = Stage::Over;
+        }
+    }
+
+    /// The camera begins.
+    fn begin(&mut self, now: Instant) {
+        if let Some(camera) = &mut self.camera {
+            camera.begin(now);
+            if camera.large_chunks {
+                let size = (parlor_rtmp::limits::CHUNK_BYTES_OUT as u32).to_be_bytes();
+                (self.writer).write(kind::SET_CHUNK_SIZE, 0, 0, &size, &mut self.out);
+                self.writer.enlarge_chunks();
+            }
         }
     }
 
@@ -264,7 +317,10 @@ impl RtmpClient {
 
     /// Ends what it publishes or plays, and keeps quiet from then on.
     pub(crate) fn stop(&mut self) {
-        if matches!(self.stage, Stage::Asking | Stage::On) {
+        if self.room.is_some() {
+            self.unpublish();
+            self.stop_playing();
+        } else if matches!(self.stage, Stage::Asking | Stage::On) {
             if self.camera.is_some() {
                 let name = Value::from(self.name.as_str());
                 self.call(0, "FCUnpublish", 4.0, [Value::Null, name]);

@@ -12,6 +12,7 @@ mod life;
 mod model;
 mod options;
 mod requests;
+mod room_clients;
 mod rtmp;
 mod screens;
 mod shrink;

@@ -93,8 +93,8 @@ fn worlds_that_have_found_something_are_as_they_must_be() {
 #[test]
 fn each_check_finds_the_defect_that_it_is_for() {
     for (fault, said) in Fault::ALL {
-        let found = (0..20).filter_map(|seed| simulator::run(seed, None, Some(fault)).err());
-        let found: Vec<_> = found.collect();
+        let found = (0..40).filter_map(|seed| simulator::run(seed, None, Some(fault)).err());
+        let found: Vec<_> = found.take(3).collect();
         assert!(!found.is_empty(), "{fault:?} is not seen");
         for failure in found {
             assert!(

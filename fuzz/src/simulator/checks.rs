@@ -243,6 +243,8 @@ impl Life {
             | Fault::Drift
             | Fault::Stray
             | Fault::Dark
+            | Fault::Mishear
+            | Fault::Deaf
             | Fault::Linger => {}
         }
     }

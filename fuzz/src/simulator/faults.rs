@@ -39,13 +39,17 @@ pub enum Fault {
     Stray,
     /// No picture comes to a player by RTMP after the faults have healed.
     Dark,
+    /// A room client by RTMP does not know who is there.
+    Mishear,
+    /// A room client by RTMP does not get a message.
+    Deaf,
     /// A connection by RTMP that is cut is kept.
     Linger,
 }
 
 impl Fault {
     /// All defects, with a part of what is to be said of each.
-    pub const ALL: [(Self, &'static str); 19] = [
+    pub const ALL: [(Self, &'static str); 21] = [
         (Self::Drop, "although nothing was lost"),
         (Self::Hide, "the numbers hide a loss"),
         (Self::Repeat, "a number comes twice"),
@@ -64,6 +68,8 @@ impl Fault {
         (Self::Drift, "from where it was captured"),
         (Self::Stray, "media of another stream"),
         (Self::Dark, "is dark"),
+        (Self::Mishear, "as it knows them"),
+        (Self::Deaf, "has got"),
         (Self::Linger, "is left"),
     ];
 }

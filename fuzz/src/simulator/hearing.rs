@@ -22,8 +22,10 @@ impl Life {
         match self.fault {
             Some(Fault::Silence) => events.retain(|event| !joined(event)),
             Some(Fault::Echo) => {
-                let echoes: Vec<_> = events.iter().filter(|it| joined(it)).cloned().collect();
-                events.extend(echoes);
+                let times = |event| if joined(event) { 2 } else { 1 };
+                let echoed = events.iter();
+                let echoed = echoed.flat_map(|it| std::iter::repeat_n(it.clone(), times(it)));
+                events = echoed.collect();
             }
             _ => {}
         }
@@ -44,6 +46,11 @@ impl Life {
             {
                 self.expected.remove(at);
                 self.note_muted(id, &news);
+                if let News::Message { text, .. } = news
+                    && Self::is_rtmp(id)
+                {
+                    self.person(id).heard.push(text);
+                }
                 continue;
             }
             self.hear_one(id, news);
@@ -89,7 +96,7 @@ impl Life {
                 assert_eq!(
                     streams,
                     Some(BTreeSet::new()),
-                    "streams end before their participant"
+                    "streams end before their participant, who was there, as p{id} sees it"
                 );
             }
             News::Published {

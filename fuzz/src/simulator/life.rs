@@ -8,7 +8,7 @@ use parlor_journal::{Cut, Ending, Reader, Record, Replay};
 
 use super::draw::Draw;
 use super::faults::Fault;
-use super::model::{Person, Playing, Published, Sunk};
+use super::model::{Person, Playing, Published, Spot, Sunk};
 use super::options::{Kind, Options, Plan, Step};
 use super::rtmp::{Cast, Cause};
 use super::screens::Screen;
@@ -43,6 +43,8 @@ pub(super) struct Life {
     pub(super) expected: Vec<(u64, News)>,
     /// Encoders by RTMP so far.
     pub(super) cameras: u32,
+    /// Room clients by RTMP that have just connected, with the room that they enter then.
+    pub(super) enters: BTreeMap<ClientId, Spot>,
     /// What may be said of each connection by RTMP.
     pub(super) causes: BTreeMap<ClientId, Cause>,
     /// Which broadcast has which stream, and the mark of what it plays: whoever comes to one that
@@ -95,6 +97,7 @@ impl Life {
             sunk: BTreeMap::new(),
             expected: Vec::new(),
             cameras: 0,
+            enters: BTreeMap::new(),
             causes: BTreeMap::new(),
             casts: BTreeMap::new(),
             screens: BTreeMap::new(),
@@ -181,6 +184,8 @@ impl Life {
             Kind::StallLine => self.stall_line(draw),
             Kind::Jump => self.jump(draw),
             Kind::Breach => self.breach(draw),
+            Kind::DialRoomClient => self.dial_room_client(draw),
+            Kind::RoomClientActs => self.room_client_acts(draw),
         }
         self.hear();
         self.compare();
@@ -213,6 +218,7 @@ impl Life {
                 .run_for(until.saturating_duration_since(self.world.now));
             self.hear();
             self.compare();
+            self.enter_rooms();
             match noticed {
                 Some((_, id)) => self.disconnect(id),
                 None => return,
@@ -306,6 +312,7 @@ impl Life {
         let screens = self.screen_counts();
         self.pass(LOSSLESS);
         self.check_screens_lossless(&screens, LOSSLESS);
+        self.check_room_clients();
         self.plant();
         self.check_lossless(from);
         self.check_received();

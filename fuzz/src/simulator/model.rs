@@ -108,6 +108,8 @@ pub(super) struct Person {
     pub(super) identity: String,
     pub(super) streams: BTreeMap<u32, Stream>,
     pub(super) rooms: BTreeMap<Spot, Stay>,
+    /// The texts that it has been told, if it is a room client by RTMP.
+    pub(super) heard: Vec<String>,
     /// The number of its latest stream.
     pub(super) media: u32,
     /// It is gone without a word; when that is noticed.

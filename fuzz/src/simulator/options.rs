@@ -74,6 +74,10 @@ pub enum Kind {
     Jump,
     /// A client by RTMP breaks the protocol.
     Breach,
+    /// A room client connects by RTMP.
+    DialRoomClient,
+    /// A room client by RTMP enters or leaves a room, talks, publishes, plays, or ends that.
+    RoomClientActs,
 }
 
 /// All kinds, with whether each world has them.
@@ -171,6 +175,8 @@ pub struct Options {
     pub mixed: bool,
     /// Players by WebRTC take G.711 too.
     pub g711: bool,
+    /// There are room clients by RTMP.
+    pub room_clients: bool,
 }
 
 /// What has come to worlds later is drawn apart as well: about half of them are without it, those
@@ -219,7 +225,8 @@ impl Options {
         let mut rtmp = Draw::new(seed ^ u64::from(u32::from_be_bytes(*b"RTMP")));
         let rtmp_kinds = by_rtmp(&mut rtmp);
         let mut later = Draw::new(seed ^ LATER);
-        let mixed = later.once_in(2) && !rtmp_kinds.is_empty();
+        let newer = later.once_in(2) && !rtmp_kinds.is_empty();
+        let mixed = newer && !later.once_in(3);
         let mut options = Self {
             people,
             rooms: 1 + draw.below(3),
@@ -241,6 +248,7 @@ impl Options {
             part: apart.of(&[None, Some(400), Some(1_500)]),
             mixed,
             g711: mixed && later.once_in(2),
+            room_clients: later.once_in(2) && newer,
             rtmp: rtmp_kinds,
             takeover: rtmp.of(&[
                 Takeover::Silent,
@@ -251,6 +259,7 @@ impl Options {
         };
         let plan = options.plan(&mut draw);
         let plan = options.with_rtmp(plan, &mut rtmp);
+        let plan = options.with_room_clients(plan, &mut later);
         options.steps = plan.0.len();
         (options, plan)
     }
@@ -290,6 +299,28 @@ impl Options {
             {
                 steps.push(Step {
                     kind,
+                    seed: draw.u64(),
+                    pause: Duration::from_millis(draw.of(&self.pauses)),
+                });
+            }
+        }
+        Plan(steps)
+    }
+
+    /// What room clients do, among the rest.
+    fn with_room_clients(&self, Plan(rest): Plan, draw: &mut Draw) -> Plan {
+        if !self.room_clients {
+            return Plan(rest);
+        }
+        let mut steps = Vec::new();
+        for step in rest {
+            steps.push(step);
+            if draw.once_in(2) {
+                steps.push(Step {
+                    kind: match draw.once_in(4) {
+                        true => Kind::DialRoomClient,
+                        false => Kind::RoomClientActs,
+                    },
                     seed: draw.u64(),
                     pause: Duration::from_millis(draw.of(&self.pauses)),
                 });

@@ -276,36 +276,8 @@ impl Life {
             to: to.map(|to| Identity::new(&identity(to)).expect("a name")),
             text: text.clone(),
         };
-        let from = Identity::new(&identity(id)).expect("a name");
-        let to_name = to.map(identity);
-        let reply = self.world.request(id, request);
-        let there = self.people.iter().filter(|(other, it)| {
-            let addressed = match &to_name {
-                Some(name) => it.identity == *name,
-                None => **other != id,
-            };
-            addressed && it.rooms.contains_key(&spot)
-        });
-        let there: Vec<u64> = there.map(|(other, _)| *other).collect();
-        if !self.people[&id].rooms.contains_key(&spot) {
-            assert_eq!(reply, Err(RequestError::NotInRoom));
-        } else if to.is_some() && there.is_empty() {
-            assert!(
-                matches!(reply, Err(RequestError::NoSuchParticipant(_))),
-                "{reply:?}"
-            );
-        } else {
-            assert_eq!(reply, Ok(Reply::Done));
-            for other in there {
-                let news = News::Message {
-                    room: room.clone(),
-                    from: from.clone(),
-                    text: text.clone(),
-                    to_all: to.is_none(),
-                };
-                self.expected.push((other, news));
-            }
-        }
+        let reply = self.world.request(id, request.clone());
+        self.said(id, request, &reply);
     }
 
     /// One of the client's streams.

@@ -63,6 +63,19 @@ impl Life {
             0 => format!("p{}", 1 + draw.below(self.options.people)),
             _ => format!("e{}", draw.below(ENCODERS)),
         };
+        let mut camera = self.camera(draw);
+        let query = draw.of(&["", "?key=1"]);
+        if self.options.mixed {
+            mix(&mut camera, self.options.pace.picture, draw);
+        }
+        self.note(format_args!("an encoder dials {spot:?}: {name} {camera:?}"));
+        let name = format!("{name}{query}");
+        let client = RtmpClient::new(spot.name(), &name, Some(camera), Vec::new());
+        self.dial(client);
+    }
+
+    /// What an encoder has.
+    pub(super) fn camera(&mut self, draw: &mut Draw) -> Camera {
         let mark = RTMP + self.cameras;
         self.cameras += 1;
         let mut camera = Camera::new(self.world.now, mark, self.options.pace.picture);
@@ -78,14 +91,7 @@ impl Life {
         camera.patience = draw.of(&[64 * 1024, 512 * 1024]);
         // Timestamps wrap at 24 and at 32 bits, as far as somebody takes them to.
         camera.first = draw.of(&[0, 12_345, 0x00ff_ffff - 1_500, u32::MAX - 1_500]);
-        let query = draw.of(&["", "?key=1"]);
-        if self.options.mixed {
-            mix(&mut camera, self.options.pace.picture, draw);
-        }
-        self.note(format_args!("an encoder dials {spot:?}: {name} {camera:?}"));
-        let name = format!("{name}{query}");
-        let client = RtmpClient::new(spot.name(), &name, Some(camera), Vec::new());
-        self.dial(client);
+        camera
     }
 
     /// A player connects.
@@ -95,15 +101,20 @@ impl Life {
             let owner = self.people.values().find(|it| it.rooms.contains_key(&spot));
             name = owner.map_or(name, |owner| owner.identity.clone());
         }
-        let codecs = draw.of::<&[&str]>(&[&[], &["Opus"], &["Opus", "vp08"], &["vp08"]]);
-        let mut codecs = codecs.to_vec();
-        codecs.extend((self.options.mixed && draw.once_in(2)).then_some(G711));
+        let codecs = self.codecs(draw);
         self.note(format_args!("a player dials {spot:?}: {name} {codecs:?}"));
         let client = RtmpClient::new(spot.name(), &name, None, codecs);
         self.dial(client);
     }
 
-    fn dial(&mut self, client: RtmpClient) -> Option<ClientId> {
+    /// What a player takes.
+    pub(super) fn codecs(&self, draw: &mut Draw) -> Vec<&'static str> {
+        let codecs = draw.of::<&[&str]>(&[&[], &["Opus"], &["Opus", "vp08"], &["vp08"]]);
+        let g711 = (self.options.mixed && draw.once_in(2)).then_some(G711);
+        codecs.iter().copied().chain(g711).collect()
+    }
+
+    pub(super) fn dial(&mut self, client: RtmpClient) -> Option<ClientId> {
         if self.world.front.lines.len() >= LINES {
             return None;
         }
@@ -135,7 +146,7 @@ impl Life {
     }
 
     /// What a connection publishes may end at any time.
-    fn doom(&mut self, id: ClientId) {
+    pub(super) fn doom(&mut self, id: ClientId) {
         self.cause(id).doomed = true;
         if let Some(person) = self.people.get_mut(&id.0) {
             for stream in person.streams.values_mut() {
@@ -146,7 +157,8 @@ impl Life {
 
     pub(super) fn hang_up(&mut self, draw: &mut Draw) {
         if let Some(id) = self.some_line(draw) {
-            let stays = draw.once_in(2);
+            let is_room_client = self.world.front.lines[&id].client.room.is_some();
+            let stays = draw.once_in(2) && !is_room_client;
             self.note(format_args!("{id:?} stops, and stays connected: {stays}"));
             self.doom(id);
             match stays {
@@ -232,6 +244,9 @@ impl Life {
                 let screen = Screen::new(cast, plays, sound);
                 self.screens.insert(client, screen);
             }
+            Said::Stops { client } => {
+                self.screens.remove(&client);
+            }
             Said::Over { client, counters } => self.check_cause(client, &counters),
         }
     }
@@ -283,7 +298,13 @@ impl Life {
                 }
             }
             Request::Stop { media } => {
-                assert_eq!(reply, Ok(Reply::Done));
+                // What a room client has published ends with its leave.
+                let is_known = self.people[&id].streams.contains_key(&media.0);
+                let expected = match is_known {
+                    true => Ok(Reply::Done),
+                    false => Err(RequestError::NoSuchMedia),
+                };
+                assert_eq!(reply, expected);
                 self.forget(id, |other, _| other == media.0);
             }
             Request::Leave { room } => self.left(id, &room, &reply),
@@ -309,13 +330,13 @@ impl Life {
                 };
                 assert_eq!(reply, expected);
             }
+            request @ Request::SendMessage { .. } => self.said(id, request, &reply),
             Request::Publish { .. }
             | Request::Subscribe { .. }
             | Request::Watch { .. }
             | Request::Find { .. }
             | Request::SetMuted { .. }
-            | Request::SendData { .. }
-            | Request::SendMessage { .. } => unreachable!("nobody asks so by RTMP"),
+            | Request::SendData { .. } => unreachable!("nobody asks so by RTMP"),
         }
     }
 
@@ -390,6 +411,9 @@ impl Life {
                 "{id:?} waits: {:?}",
                 line.client.refusal
             );
+            if line.client.room.is_some() {
+                continue;
+            }
             let mark = line.client.camera.as_ref().map(|camera| camera.mark);
             let mut streams = self.people.get(&id.0).into_iter();
             let published = streams.any(|it| it.streams.values().any(|it| it.mark() == mark));

@@ -52,6 +52,11 @@ pub enum Said {
         /// Whether the player takes VP8.
         vp8: bool,
     },
+    /// A player has ended what it played.
+    Stops {
+        /// The player.
+        client: ClientId,
+    },
     /// A connection has ended.
     Over {
         /// Whose.
@@ -216,6 +221,14 @@ impl World {
             line.client.stop();
             line.to_server.close();
             self.serve_line(id);
+        }
+    }
+
+    /// A client by RTMP does something.
+    pub fn instruct(&mut self, id: ClientId, act: impl FnOnce(&mut RtmpClient)) {
+        if let Some(line) = self.front.lines.get_mut(&id) {
+            act(&mut line.client);
+            self.flush(id);
         }
     }
 
@@ -444,6 +457,7 @@ impl World {
                 self.drain_broadcasts();
             }
             Action::StopPlaying { media } => {
+                self.say(Said::Stops { client: id });
                 self.front.broadcasts.stop(viewer(media));
                 self.drain_broadcasts();
             }
