@@ -276,8 +276,8 @@ fn check_stream(packets: &[&Received], playing: &Playing, brought: Option<&BTree
     // Numbers do not go on for so long in these worlds.
     assert!(lowest < 2 * ROLLOVER, "the first number is {lowest}");
     // An encoder's pictures may stand closer together after a jump of its clock, until they are where
-    // the other track has jumped to.
-    let mut is_behind = false;
+    // the other track has jumped to. Somebody may begin to play just then.
+    let mut is_behind = brought.is_some();
     for pair in stamped.windows(2) {
         let ((s0, t0, before, a0), (s1, t1, after, a1)) = (pair[0], pair[1]);
         assert!(

@@ -305,6 +305,7 @@ impl Life {
         self.pass(HEALED);
         self.check_late(&late);
         self.pass(SETTLED - HEALED);
+        self.end_failed();
         self.check_settled();
         self.check_lines();
         self.forget_received();

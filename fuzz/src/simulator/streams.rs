@@ -320,6 +320,24 @@ impl Life {
         }
     }
 
+    /// Those whose handshake was held up for so long that they have given it up say so: the machine
+    /// may be done with it, and waits for their checks.
+    pub(super) fn end_failed(&mut self) {
+        let mut failed = Vec::new();
+        for (id, person) in &self.people {
+            for (media, stream) in &person.streams {
+                let client = stream.connection().map(|key| &self.world.clients[key]);
+                if stream.troubled && client.is_some_and(|it| it.closed && !it.connected) {
+                    failed.push((*id, *media));
+                }
+            }
+        }
+        for (id, media) in failed {
+            self.end_stream(id, media);
+            self.hear();
+        }
+    }
+
     fn end_stream(&mut self, id: u64, media: u32) {
         self.note(format_args!("{id} ends {media}"));
         let media = MediaId(media);
