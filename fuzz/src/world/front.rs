@@ -500,6 +500,14 @@ impl World {
         } else if let Request::Stop { media } = request {
             line.ingests.remove(&media);
         }
+        // What the machine has told before it answers comes before its answer.
+        let news = std::mem::take(&mut self.front.news);
+        let (told, rest) = news.into_iter().partition(|(client, _)| *client == id);
+        self.front.news = rest;
+        let told: VecDeque<(ClientId, News)> = told;
+        for (_, news) in told {
+            line.connection.handle_news(self.now, news);
+        }
         let reply = self.ask(id, request);
         if let Some(line) = self.front.lines.get_mut(&id) {
             line.connection.handle_reply(self.now, number, reply);
