@@ -16,8 +16,8 @@ pub(crate) struct Incoming {
     /// The sequence number, extended beyond 16 bits.
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
-    /// When it arrived. Of an ingest's, when it was captured, on the machine's time: how long its
-    /// way took must not tear sound and picture apart.
+    /// When it was captured, on the machine's time, or when it arrived, where that is not known (see
+    /// [`CaptureClock`](crate::capture::CaptureClock)).
     pub(crate) arrived: Instant,
     /// When it was captured, by the publisher's clock.
     pub(crate) captured: Option<Duration>,

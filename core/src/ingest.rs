@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::capture::CaptureClock;
 use crate::egress::ring::{Extensions, Packet};
 use crate::forwarder::Incoming;
 use crate::limits;
@@ -17,8 +18,7 @@ use crate::request::MediaKind;
 pub(crate) struct Ingest {
     next_audio: u64,
     next_video: u64,
-    /// An instant, and what the encoder's time was then.
-    anchor: Option<(Instant, Duration)>,
+    clock: CaptureClock,
     gop: Gop,
 }
 
@@ -65,7 +65,7 @@ impl Ingest {
         Self {
             next_audio: FIRST,
             next_video: FIRST,
-            anchor: None,
+            clock: CaptureClock::new(ASTRAY),
             gop: Gop::default(),
         }
     }
@@ -77,7 +77,7 @@ impl Ingest {
         packet: &MediaPacket<'_>,
         entry: bool,
     ) -> (Packet, Incoming) {
-        let arrived = self.place(now, packet.captured);
+        let arrived = self.clock.place(now, packet.captured);
         let (ssrc, next) = match packet.kind {
             MediaKind::Audio => (AUDIO, &mut self.next_audio),
             MediaKind::Video => (VIDEO, &mut self.next_video),
@@ -104,26 +104,6 @@ impl Ingest {
             self.gop.keep(&numbered, incoming);
         }
         (numbered, incoming)
-    }
-
-    /// Where the encoder's time stands on the machine's.
-    fn place(&mut self, now: Instant, captured: Duration) -> Instant {
-        let placed = self.anchor.and_then(|(instant, zero)| {
-            if captured >= zero {
-                instant.checked_add(captured - zero)
-            } else {
-                instant.checked_sub(zero - captured)
-            }
-        });
-        let close = placed.filter(|placed| {
-            let ahead = placed.saturating_duration_since(now);
-            let behind = now.saturating_duration_since(*placed);
-            ahead.max(behind) <= ASTRAY
-        });
-        close.unwrap_or_else(|| {
-            self.anchor = Some((now, captured));
-            now
-        })
     }
 
     /// What is kept of its picture.
@@ -190,26 +170,5 @@ impl Gop {
             return;
         }
         self.packets.push((packet.clone(), incoming));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn an_encoders_time_stands_where_it_began_until_it_goes_astray() {
-        let epoch = Instant::now();
-        let mut ingest = Ingest::new();
-        let mut place = |now: Instant, captured| ingest.place(now, captured) - epoch;
-        assert_eq!(place(epoch, 5 * SECOND), Duration::ZERO);
-        assert_eq!(place(epoch + SECOND, 7 * SECOND), 2 * SECOND, "not yet");
-        assert_eq!(place(epoch + 3 * SECOND, 6 * SECOND), SECOND, "late");
-        assert_eq!(place(epoch + 3 * SECOND, 50 * SECOND), 3 * SECOND, "anew");
-        assert_eq!(place(epoch + 3 * SECOND, 51 * SECOND), 4 * SECOND);
-        assert_eq!(place(epoch + 4 * SECOND, Duration::MAX), 4 * SECOND);
-        assert_eq!(place(epoch + 5 * SECOND, Duration::ZERO), 5 * SECOND);
     }
 }

@@ -9,6 +9,7 @@
     )
 )]
 
+mod capture;
 mod codec;
 pub mod config;
 mod counters;

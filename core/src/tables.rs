@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use slotmap::{SlotMap, new_key_type};
 
+use crate::capture::CaptureClock;
 use crate::egress::ring::Ring;
 use crate::forwarder::Forwarder;
 use crate::history::History;
@@ -108,6 +109,8 @@ pub(crate) struct Publication {
     /// The source that each kind comes from, and when it was last heard.
     pub(crate) audio_source: Option<(u32, Instant)>,
     pub(crate) video_source: Option<(u32, Instant)>,
+    /// Of a WebRTC connection: when what comes was captured.
+    pub(crate) clock: CaptureClock,
 }
 
 impl Publication {

@@ -12,6 +12,18 @@ import { startServer } from './support/server.mjs';
 const ICE_TIMEOUT_S = 4;
 /** How long a call over a bad line is watched. */
 const SPAN_S = 5;
+/** By how much a picture is late whose line is too narrow for it. */
+const PICTURE_LATENESS_MS = 500;
+
+/** By how much pictures are later than the sound of the same pulse: the median, in ms. */
+function skewOf({ picture, sound }) {
+  const later = picture.flatMap((at) => {
+    const nearest = Math.min(...sound.map((other) => Math.abs(at - other)));
+    return sound.filter((other) => Math.abs(at - other) === nearest).map((other) => at - other);
+  });
+  later.sort((a, b) => a - b);
+  return Math.round(later[Math.floor(later.length / 2)]);
+}
 
 describe('a call', () => {
   const suite = lifetime();
@@ -87,6 +99,41 @@ describe('a call', () => {
       for (const app of [alice, bob]) app.participant.isUnharmed();
     });
   }
+
+  test('tells how much later a picture comes to the server than its sound', async (t) => {
+    const room = newRoom();
+    const relay = await startRelay(t, server.mediaPort, Infinity, PICTURE_LATENESS_MS);
+    const identity = { colour: 'rgb(250, 250, 250)', tone: 800, pulse: 2_400 };
+    const alice = new App(await newParticipant(t, browser, server, 'alice', identity));
+    const bob = new App(await newParticipant(t, browser, server, 'bob'));
+    for (const app of [alice, bob]) await app.open();
+    await alice.joinRoom(room);
+    await alice.do('publish', 'own', { relay: relay.port });
+    await bob.joinRoom(room);
+    await bob.playsStreamOf('alice');
+    // A browser holds sound back for its picture by and by. How fast is its own affair, but it must
+    // know how far they are apart.
+    const seen = [];
+    let rounds = 0;
+    await eventually(
+      'the browser knows how far sound and picture are apart',
+      async () => {
+        const pulses = await bob.participant.evaluate(
+          (span) => window.parlorTest.pulses('#of-alice', span),
+          3 * identity.pulse,
+        );
+        const skew = skewOf(pulses);
+        seen.push(`${skew} (told ${pulses.told})`);
+        // One may be by chance.
+        const knows = Math.abs(skew - pulses.told) < PICTURE_LATENESS_MS / 3;
+        rounds = knows ? rounds + 1 : 0;
+        return rounds === 2;
+      },
+      { within: 50_000, detail: () => `the picture was later by ${seen} ms` },
+    );
+    t.diagnostic(`the picture was later by ${seen} ms`);
+    for (const app of [alice, bob]) app.participant.isUnharmed();
+  });
 
   test('is seen by a late comer within two seconds, from a key frame', async (t) => {
     const room = newRoom();

@@ -62,7 +62,7 @@ impl State {
             ssrc: packet.ssrc,
             sequence: packet.sequence,
             timestamp: packet.timestamp,
-            arrived: now,
+            arrived: publication.clock.place_one(now, kind, captured),
             captured,
             entry: is_entry(codec, &packet.payload),
         };

@@ -7,6 +7,7 @@ use super::forward::pass_on;
 use super::media::Owner;
 use super::spread::Waiting;
 use super::{Draws, Due, State};
+use crate::capture::{CaptureClock, PEER_ASTRAY};
 use crate::codec::{Codec, H264};
 use crate::config::{AudioCodec, VideoCodec};
 use crate::egress::ring::Ring;
@@ -57,6 +58,7 @@ impl State {
             silence_due: None,
             audio_source: None,
             video_source: None,
+            clock: CaptureClock::new(PEER_ASTRAY),
         });
         self.enter_publication(owner, room, name, key);
         self.tell(client, News::Live { media });

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Draws, Due, State, encode_key};
+use crate::capture::{CaptureClock, PEER_ASTRAY};
 use crate::codec::Codec;
 use crate::config::{AudioCodec, VideoCodec};
 use crate::egress::ring::Ring;
@@ -65,6 +66,7 @@ impl State {
             silence_due: None,
             audio_source: None,
             video_source: None,
+            clock: CaptureClock::new(PEER_ASTRAY),
         });
         let role = Role::Publisher(key);
         let (peer, sdp) = match self.connect(now, owner, role, &offer, &tracks, draws) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::media::{Owner, codec_of};
 use super::spread::Waiting;
 use super::{Draws, Due, State};
+use crate::capture::{CaptureClock, PEER_ASTRAY};
 use crate::egress::ring::Ring;
 use crate::event::{EndReason, Event, News};
 use crate::ingest::Gop;
@@ -455,6 +456,7 @@ impl State {
             silence_due: None,
             audio_source: None,
             video_source: None,
+            clock: CaptureClock::new(PEER_ASTRAY),
         });
         self.tables.relayed.insert((home, stream), key);
         key

@@ -14,8 +14,11 @@ export function instrument({ ports, identity }) {
   };
 
   // In place of the fake camera and microphone, a colour and a tone of this participant's own, so
-  // that a test can tell whose stream a tile shows.
+  // that a test can tell whose stream a tile shows. With `pulse` (ms) both are there for the first
+  // third of each such time only: a test can tell how far they are apart.
   if (identity) {
+    const { pulse } = identity;
+    const isOn = () => !pulse || performance.now() % pulse < pulse / 3;
     const capture = async (constraints) => {
       const stream = new MediaStream();
       if (constraints.video) {
@@ -24,19 +27,21 @@ export function instrument({ ports, identity }) {
         const pen = canvas.getContext('2d');
         let turn = 0;
         setInterval(() => {
-          pen.fillStyle = identity.colour;
+          pen.fillStyle = isOn() ? identity.colour : 'black';
           pen.fillRect(0, 0, 320, 240);
           pen.fillStyle = 'white';
           pen.fillRect((turn++ * 8) % 320, 100, 16, 40);
-        }, 50);
-        canvas.captureStream(20).getTracks().forEach((track) => stream.addTrack(track));
+        }, pulse ? 20 : 50);
+        canvas.captureStream(pulse ? 30 : 20).getTracks().forEach((track) => stream.addTrack(track));
       }
       if (constraints.audio) {
         const context = new AudioContext();
         const tone = new OscillatorNode(context, { frequency: identity.tone });
         const sink = context.createMediaStreamDestination();
-        tone.connect(new GainNode(context, { gain: 0.5 })).connect(sink);
+        const gain = new GainNode(context, { gain: 0.5 });
+        tone.connect(gain).connect(sink);
         tone.start();
+        if (identity.pulse) setInterval(() => (gain.gain.value = isOn() ? 0.5 : 0), 10);
         // Without a click no context starts, and a page may ask for its preview before the first.
         context.resume();
         addEventListener('click', () => context.resume(), { capture: true, once: true });
@@ -121,6 +126,7 @@ export function instrument({ ports, identity }) {
         keyFrames: entry.keyFramesDecoded ?? entry.keyFramesEncoded,
         pli: entry.pliCount,
         nack: entry.nackCount,
+        playing: entry.estimatedPlayoutTimestamp,
         recovered: entry.retransmittedPacketsReceived ?? entry.retransmittedPacketsSent,
         energy: entry.totalAudioEnergy,
         coder: entry.decoderImplementation ?? entry.encoderImplementation,
@@ -134,20 +140,65 @@ export function instrument({ ports, identity }) {
     return inside instanceof HTMLMediaElement ? inside : (inside?.querySelector('video') ?? null);
   };
 
+  function connectionOf(video) {
+    const tracks = new Set(video.srcObject.getTracks());
+    return [...connections].find((each) =>
+      each.getReceivers().some((receiver) => tracks.has(receiver.track)),
+    );
+  }
+
   window.parlorTest = {
     /** What one sees and hears of the video in `selector`; null when there is none. */
     async perceive(selector, tone) {
       const video = find(selector);
       if (!video?.srcObject) return null;
-      const tracks = new Set(video.srcObject.getTracks());
-      const connection = [...connections].find((each) =>
-        each.getReceivers().some((receiver) => tracks.has(receiver.track)),
-      );
+      const connection = connectionOf(video);
       return {
         picture: video.videoWidth > 0 ? look(video) : null,
         tone: tone ? listen(video, tone) : null,
         inbound: connection ? await report(connection, 'inbound-rtp') : null,
       };
+    },
+    /**
+     * For `span` ms: when pulses of a picture and of its sound begin, in ms, and how much later than
+     * its sound the picture is played by what the browser has been told of both.
+     */
+    async pulses(selector, span) {
+      const video = find(selector);
+      const pen = Object.assign(document.createElement('canvas'), { width: 8, height: 8 }).getContext(
+        '2d',
+        { willReadFrequently: true },
+      );
+      const begins = { picture: [], sound: [] };
+      const was = { picture: true, sound: true };
+      const note = (what, is, at) => {
+        if (is && !was[what]) begins[what].push(at);
+        was[what] = is;
+      };
+      let isOver = false;
+      const onFrame = (_, { expectedDisplayTime }) => {
+        pen.drawImage(video, 0, 0, 8, 8);
+        // A corner: the bar is in the middle.
+        const [red, green, blue] = pen.getImageData(0, 0, 1, 1).data;
+        note('picture', Math.max(red, green, blue) > 90, expectedDisplayTime);
+        if (!isOver) video.requestVideoFrameCallback(onFrame);
+      };
+      video.requestVideoFrameCallback(onFrame);
+      const context = new AudioContext();
+      await context.resume();
+      const analyser = new AnalyserNode(context, { fftSize: 256 });
+      context.createMediaStreamSource(video.srcObject).connect(analyser);
+      const samples = new Float32Array(analyser.fftSize);
+      const timer = setInterval(() => {
+        analyser.getFloatTimeDomainData(samples);
+        note('sound', samples.some((sample) => Math.abs(sample) > 0.05), performance.now());
+      }, 4);
+      await new Promise((resolve) => setTimeout(resolve, span));
+      isOver = true;
+      clearInterval(timer);
+      await context.close();
+      const { audio, video: picture } = await report(connectionOf(video), 'inbound-rtp');
+      return { ...begins, told: audio.playing - picture.playing };
     },
     /** What this page sends, a report for each connection that sends. */
     async sent() {
