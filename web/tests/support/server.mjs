@@ -34,7 +34,6 @@ const FAULTS = [
   'signalling_sent_away_total',
   'signalling_websocket_faults_total',
   'sound_undecodable_total',
-  'unexpected_packets_total',
   'worker_busy_total',
 ];
 
