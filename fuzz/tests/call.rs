@@ -614,9 +614,8 @@ fn a_client_that_says_goodbye_is_gone_at_once() {
     assert_eq!(world.sfu.counters().publications, 0);
 }
 
-/// Nobody asks but the machine: who plays has not lost anything.
-#[test]
-fn a_key_frame_of_another_source_is_asked_for_until_it_comes() {
+/// A picture that is played, of a publisher whose offer does not name its sources.
+fn picture_of_unnamed_sources() -> (World, usize) {
     let mut world = world(Config::default());
     world.edit_offer = Some(parlor_fuzz::without_sources);
     world
@@ -624,6 +623,13 @@ fn a_key_frame_of_another_source_is_asked_for_until_it_comes() {
         .expect("is there");
     let player = world.play(2, 1, "", "a", Kinds::VIDEO).expect("plays");
     world.run_for(3 * SECOND);
+    (world, player)
+}
+
+/// Nobody asks but the machine: who plays has not lost anything.
+#[test]
+fn a_key_frame_of_another_source_is_asked_for_until_it_comes() {
+    let (mut world, player) = picture_of_unnamed_sources();
     let before = world.clients[player].received.len();
     let asked = world.clients[0].keyframe_requests.len();
     world.clients[0].ignored_requests = 2;
@@ -636,13 +642,7 @@ fn a_key_frame_of_another_source_is_asked_for_until_it_comes() {
 
 #[test]
 fn a_publisher_that_changes_its_source_is_followed_at_a_key_frame() {
-    let mut world = world(Config::default());
-    world.edit_offer = Some(parlor_fuzz::without_sources);
-    world
-        .publish(1, 1, "", "a", Kinds::VIDEO)
-        .expect("is there");
-    let player = world.play(2, 1, "", "a", Kinds::VIDEO).expect("plays");
-    world.run_for(3 * SECOND);
+    let (mut world, player) = picture_of_unnamed_sources();
     let before = world.clients[player].received.len();
     world.clients[0].switch_source();
     // It takes longer from here on, so that the times are not by chance those of the publisher.
